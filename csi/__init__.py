@@ -1,0 +1,1 @@
+"""Everything that speaks a protocol: CSI to the sidecars and kubelet, and the management API."""

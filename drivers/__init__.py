@@ -1,0 +1,1 @@
+"""Everything that stores. Usable as a plain library: knows nothing of CSI or Kubernetes."""

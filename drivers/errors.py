@@ -1,0 +1,100 @@
+"""The one vocabulary of failure that every layer above and below speaks.
+
+::
+
+    StorageError
+    ├── Invalid            the request itself is wrong; repeating it cannot help
+    │   └── Unsupported    the backend lacks the feature asked for
+    ├── NotFound           the object is provably absent
+    ├── Exists             the name is taken by something incompatible
+    ├── OutOfRange         a size that can never be served here
+    ├── Exhausted          no room here and now; another node may have some
+    ├── Precondition       the object's state forbids it until somebody changes that state
+    │   └── InUse          ... because somebody has it open or depends on it
+    ├── Busy               another operation on the object is running; ask again
+    │   └── InProgress     ... and it is the very operation that was asked for
+    └── Unavailable        the backend cannot do or tell it now
+        └── CommandFailed  ... because a program failed in a way nobody has a name for
+
+Each border renames errors once: LVM's stderr becomes one of these in ``drivers.lvm.host``, and these
+become gRPC codes in ``csi.rpc.status``. "Cannot tell" is `Unavailable`, never `NotFound`: a volume
+that is taken for absent is created a second time, or reported deleted while its data is still there.
+
+Messages are for the person reading ``kubectl describe pvc``: the object, the fact, what to change.
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """The root: everything that a caller of a driver is expected to handle."""
+
+
+class Invalid(StorageError):
+    """The request is wrong in itself: a bad parameter, name or combination."""
+
+
+class Unsupported(Invalid):
+    """The backend does not have the feature. The message names both."""
+
+
+class NotFound(StorageError):
+    """The object is provably not there."""
+
+
+class Exists(StorageError):
+    """The name is taken by an object that does not satisfy the request."""
+
+
+class OutOfRange(StorageError):
+    """No volume of that size can exist here, however much room there is."""
+
+
+class Exhausted(StorageError):
+    """There is not enough room, or a watermark refuses more, on this backend."""
+
+
+class Precondition(StorageError):
+    """The state of the object forbids the operation until somebody changes that state."""
+
+
+class InUse(Precondition):
+    """The object is open, mounted, or others depend on it. The message names them."""
+
+
+class Busy(StorageError):
+    """Another operation on the same object is running. Repeating the call later is right."""
+
+
+class InProgress(Busy):
+    """The operation asked for has begun and goes on in the background.
+
+    ``done`` and ``total`` are bytes.
+    """
+
+    def __init__(self, message: str, *, done: int, total: int) -> None:
+        super().__init__(message)
+        self.done = done
+        self.total = total
+
+
+class Unavailable(StorageError):
+    """The backend is not able to do it, or to tell, right now."""
+
+
+class CommandFailed(Unavailable):
+    """A program ended with a status that nobody expected.
+
+    Keeps the facts; the text is cut to the last KiB of stderr so that it fits into an event.
+    """
+
+    def __init__(self, program: str, code: int, stderr: str) -> None:
+        self.program = program
+        self.code = code
+        self.stderr = stderr
+        super().__init__(program, code, stderr)
+
+    def __str__(self) -> str:
+        said = self.stderr.strip()[-1024:] or "nothing on stderr"
+        how = f"was ended by signal {-self.code}" if self.code < 0 else f"exited with {self.code}"
+        return f"{self.program} {how}: {said}"

@@ -1,0 +1,143 @@
+"""The one door to other programs.
+
+Everything that starts a process goes through a `Run`. That gives one place for the environment, the
+deadline, the exit status and the log line, and one seam where a test puts a stateful fake instead.
+Nothing else imports ``subprocess`` (an import contract holds it to that).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from drivers.errors import Busy, CommandFailed, Unavailable
+
+log = logging.getLogger(__name__)
+
+Arg = str | os.PathLike[str]
+Observe = Callable[[str, int, float], None]
+"""Called after each program with its name, exit status and seconds."""
+
+deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+"""When the present caller stops waiting, on `time.monotonic`'s clock; None: it waits for ever."""
+
+# os.defpath lacks sbin, and LVM would be "not installed".
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NOT_FOUND = 127
+
+
+def remaining() -> float | None:
+    """Seconds until the caller's deadline, never below zero; None without one."""
+    at = deadline.get()
+    return None if at is None else max(0.0, at - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A program that has ended. ``code`` is negative for a signal."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Run(Protocol):
+    """How a program is started by everybody."""
+
+    def __call__(
+        self,
+        argv: Sequence[Arg],
+        *,
+        ok: Sequence[int] = (0,),
+        wait: bool = False,
+        pass_fds: Sequence[int] = (),
+    ) -> Result:
+        """Run ``argv`` with an empty standard input and return what it said.
+
+        An exit status outside ``ok`` raises `CommandFailed`. ``wait`` lets the program outlive the
+        caller's deadline: interrupting a change of LVM metadata is worse than answering late.
+        Without it the program gets SIGTERM at the deadline and the call raises `Busy`.
+        ``pass_fds`` stay open in the program under their own numbers.
+        """
+        ...
+
+
+class Host:
+    """The real `Run`: processes of this host."""
+
+    def __init__(
+        self,
+        *,
+        environment: dict[str, str] | None = None,
+        observe: Observe = lambda _program, _code, _seconds: None,
+        grace: float = 5.0,
+    ) -> None:
+        self._environment = {"LC_ALL": "C", "PATH": PATH} | (environment or {})
+        self._observe = observe
+        self._grace = grace
+
+    def with_environment(self, **variables: str) -> Host:
+        """The same door with more variables in the environment of what it starts."""
+        return Host(
+            environment=self._environment | variables, observe=self._observe, grace=self._grace
+        )
+
+    def __call__(
+        self,
+        argv: Sequence[Arg],
+        *,
+        ok: Sequence[int] = (0,),
+        wait: bool = False,
+        pass_fds: Sequence[int] = (),
+    ) -> Result:
+        args = tuple(os.fspath(arg) for arg in argv)
+        began = time.monotonic()
+        result = self._finish(args, None if wait else remaining(), pass_fds)
+        seconds = time.monotonic() - began
+        log.debug("%s -> %d in %.3f s", shlex.join(args), result.code, seconds)
+        self._observe(args[0], result.code, seconds)
+        if result.code not in ok:
+            raise CommandFailed(args[0], result.code, result.stderr)
+        return result
+
+    def _finish(
+        self, args: tuple[str, ...], timeout: float | None, pass_fds: Sequence[int]
+    ) -> Result:
+        try:
+            process = subprocess.Popen(
+                args,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env=self._environment,
+                pass_fds=tuple(pass_fds),
+            )
+        except FileNotFoundError:
+            raise Unavailable(f"the program {args[0]} is not installed on this node") from None
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                self._end(process)
+                raise Busy(f"{args[0]} did not finish in time; ask again") from None
+        return Result(args, process.returncode, out, err)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        # subprocess.run(timeout=) kills at once. LVM blocks SIGTERM while it holds a VG's lock, so
+        # SIGTERM never cuts a metadata change in half, and SIGKILL may freeze devices.
+        process.terminate()
+        try:
+            process.communicate(timeout=self._grace)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()

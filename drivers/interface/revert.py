@@ -1,0 +1,22 @@
+"""The interface of drivers that can take a volume back to one of its snapshots."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from drivers.model import SnapshotId, Volume, VolumeId
+
+
+class RevertDriver(ABC):
+    """Revert. The rules of `drivers.interface.volume` apply."""
+
+    @abstractmethod
+    def revert_to_snapshot(self, volume_id: VolumeId, snapshot_id: SnapshotId) -> Volume:
+        """Make the volume's bytes those of its snapshot again.
+
+        Keeps the volume's id and present size (what lies beyond the snapshot's size reads as zeros or
+        as it was), the snapshot itself and every other one, and all ids. Raises `NotFound`,
+        `Invalid` if the snapshot is not one of this volume, and `InUse` while the volume is
+        connected. While it is unfinished after a crash, connecting and growing the volume raise
+        `Busy`.
+        """

@@ -1,0 +1,225 @@
+"""The nouns that every layer speaks: frozen, sizes in int bytes, closed sets as enums.
+
+They are the whole language between the protocol layers and a driver, so that a driver author never
+sees a protobuf message and a protocol author never sees a logical volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import NewType
+
+VolumeId = NewType("VolumeId", str)
+SnapshotId = NewType("SnapshotId", str)
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Special(Enum):
+    """A capacity that is no number, in the words of Cinder's volume stats."""
+
+    UNKNOWN = "unknown"
+    INFINITE = "infinite"
+
+
+UNKNOWN = Special.UNKNOWN
+INFINITE = Special.INFINITE
+Capacity = int | Special
+
+
+class VolumeMode(Enum):
+    """What a pod sees: a mounted filesystem, or the device itself."""
+
+    FILESYSTEM = "filesystem"
+    BLOCK = "block"
+
+
+class SourceKind(Enum):
+    """What a volume was filled from."""
+
+    SNAPSHOT = "snapshot"
+    VOLUME = "volume"
+
+
+class Content(Enum):
+    """What a volume holds as far as its maker knows: it decides whether mkfs may ever run.
+
+    Kept with the volume by the driver (`set_content`), so that a crash between two steps of staging
+    is told from a volume that somebody filled.
+    """
+
+    BLANK = "blank"
+    """Made empty by us, reads as zeros, never formatted: mkfs is allowed if a probe agrees."""
+    FORMATTING = "formatting"
+    """Our mkfs was begun and nothing was ever mounted: mkfs may run again over what it left."""
+    FORMATTED = "formatted"
+    """It has a filesystem: never format."""
+    INHERITED = "inherited"
+    """A copy of another volume, whose filesystem still has the source's UUID: never format."""
+    ADOPTED = "adopted"
+    """Made by somebody else and handed over: never format, never wipe, never change its UUID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The snapshot or volume whose content a volume starts with; ``id`` is that object's id."""
+
+    kind: SourceKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRange:
+    """The sizes a caller accepts, in bytes: at least ``required``, at most ``limit`` (None: any)."""
+
+    required: int
+    limit: int | None = None
+
+    def __contains__(self, size: int) -> bool:
+        return self.required <= size and (self.limit is None or size <= self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What a PersistentVolume needs to be written again from the backend alone.
+
+    All of it are strings of other people: data, never part of a command without validation.
+    An empty string or tuple says "not told".
+    """
+
+    mode: VolumeMode = VolumeMode.FILESYSTEM
+    fs_type: str = ""
+    access_modes: tuple[str, ...] = ()
+    pvc_name: str = ""
+    pvc_namespace: str = ""
+    pv_name: str = ""
+    storage_class: str = ""
+    mkfs_options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """A volume somebody wants.
+
+    ``name`` is the caller's name, any Unicode of at most 128 bytes; it is the key of idempotency.
+    ``options`` are the driver's own StorageClass parameters without their prefix (``layout``...),
+    already restricted to the keys in the driver's ``PARAMETERS``.
+    """
+
+    name: str
+    size: SizeRange
+    properties: Properties = Properties()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that exists and is finished.
+
+    ``size`` is its true size now, ``requested`` the bytes asked for when it was created (it is
+    compared when a create is repeated after rounding or growth). ``options`` are the effective values
+    of the driver's parameters, as strings.
+    """
+
+    id: VolumeId
+    size: int
+    requested: int
+    content: Content
+    properties: Properties = Properties()
+    options: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSpec:
+    """A snapshot somebody wants; ``name`` as in `VolumeSpec`.
+
+    ``labels`` are metadata to keep with it (namespace and name of a VolumeSnapshot...).
+    """
+
+    name: str
+    volume_id: VolumeId
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that exists. ``size`` is the least size in bytes of a volume made from it.
+
+    ``created`` is aware, and the same on every read. ``content`` is what the source held at the cut.
+    ``usable`` is false once it can no longer be read correctly (an overflown COW area).
+    """
+
+    id: SnapshotId
+    volume_id: VolumeId
+    size: int
+    created: datetime
+    content: Content
+    properties: Properties = Properties()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    usable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An active device on this node.
+
+    ``dm_uuid`` is what device-mapper says the device is (``LVM-...``); a caller compares it with the
+    device it opened. It is empty for devices that are not device-mapper's (``backing_file`` then says
+    which file a loop device must have behind it).
+    """
+
+    path: Path
+    size: int
+    dm_uuid: str = ""
+    backing_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A background job: what it does to which object, and how far it is, in bytes."""
+
+    job: str
+    object_id: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What was copied to or from an image: ``size`` in bytes and the hex digest of exactly these."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeStats:
+    """What a backend tells about itself; in Cinder's words, capacities in bytes.
+
+    ``max_volume_size`` is the largest volume that a create would serve now, exactly.
+    ``data_ratio`` and ``metadata_ratio`` (0 to 1) are the fill of a thin pool, None without one.
+    ``unhealthy`` is empty, or says in a sentence why the backend serves nothing.
+    """
+
+    driver_version: str
+    vendor_name: str
+    volume_backend_name: str
+    storage_protocol: str
+    total_capacity: Capacity
+    free_capacity: Capacity
+    provisioned_capacity: int = 0
+    max_volume_size: Capacity = UNKNOWN
+    data_ratio: float | None = None
+    metadata_ratio: float | None = None
+    volumes: int = 0
+    snapshots: int = 0
+    wiping: int = 0
+    jobs: Sequence[Progress] = ()
+    unhealthy: str = ""
