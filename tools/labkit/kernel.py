@@ -1,0 +1,74 @@
+"""How user-mode Linux is started: its command line, and a place for its memory."""
+
+import mmap
+import os
+import string
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.labkit import errors
+
+PROGRAM = "/usr/bin/linux"
+MODULES = Path("/usr/lib/uml/modules")
+# Folders for the file behind the guest's memory, best first: user-mode Linux maps it executable.
+MEMORY_FOLDERS = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+
+
+def disk_names(count: int) -> tuple[str, ...]:
+    """Device names of the guest's disks, in the order they were asked for."""
+    return tuple(f"/dev/ubd{letter}" for letter in string.ascii_lowercase[:count])
+
+
+def command_line(
+    folder: Path, *, memory: int, cpu: int, disks: Sequence[int], consoles: Sequence[str]
+) -> list[str]:
+    """The program and arguments of a guest that runs the init script in `folder`.
+
+    `disks` are open files, named by descriptor: they need no name in any folder, so nothing is
+    left of them whatever ends the lab. `consoles` are channels for tty1, tty2 and so on.
+    """
+    return [
+        *("taskset", "--cpu-list", str(cpu)),
+        *("setpriv", "--pdeathsig", "KILL"),
+        PROGRAM,
+        f"mem={memory >> 10}K",
+        *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"),
+        f"init={folder}/init",
+        f"uml_dir={folder}",
+        f"LAB_FOLDER={folder}",
+        *("quiet", "panic=-1", "lsm="),
+        *("con=null", "con0=null,fd:1"),
+        *(f"con{number}={channel}" for number, channel in enumerate(consoles, 1)),
+        *(
+            f"{name.removeprefix('/dev/')}=/proc/self/fd/{descriptor}"
+            for name, descriptor in zip(disk_names(len(disks)), disks, strict=True)
+        ),
+    ]
+
+
+def memory_folder(memory: int, folders: Sequence[Path] = MEMORY_FOLDERS) -> Path:
+    """The first folder that has room for the guest's memory and allows to execute from it."""
+    for folder in folders:
+        if folder.is_dir() and _free(folder) >= memory and _can_execute(folder):
+            return folder
+    names = ", ".join(map(str, folders))
+    raise errors.LabFailed(
+        f"none of {names} has {memory >> 20} MiB free for the guest's memory: ask for less "
+        "with --memory, or make room"
+    )
+
+
+def _free(folder: Path) -> int:
+    filesystem = os.statvfs(folder)
+    return filesystem.f_bavail * filesystem.f_frsize
+
+
+def _can_execute(folder: Path) -> bool:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(mmap.PAGESIZE)
+        try:
+            mmap.mmap(file.fileno(), mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
+        except PermissionError:
+            return False
+    return True

@@ -1,0 +1,51 @@
+"""The Debian packages the lab needs, and their installation."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.labkit import errors
+
+VERSIONS = Path(__file__).resolve().parents[2] / "versions.env"
+
+
+def needed(text: str) -> tuple[str, ...]:
+    """The packages named by DEBIAN_PACKAGES in the text of versions.env."""
+    for word in shlex.split(text, comments=True):
+        name, _, value = word.partition("=")
+        if name == "DEBIAN_PACKAGES":
+            return tuple(value.split())
+    raise errors.LabFailed(f'{VERSIONS} has no line DEBIAN_PACKAGES="..."')
+
+
+def ensure() -> None:
+    """Install what is missing; say so, because it takes a while and changes the machine."""
+    missing = _missing(needed(VERSIONS.read_text()))
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise errors.LabFailed(f"install these packages first: {' '.join(missing)}")
+    print(f"lab: installing {' '.join(missing)}", file=sys.stderr, flush=True)
+    _apt("update")
+    _apt("install", "--yes", "--no-install-recommends", *missing)
+
+
+def _missing(names: tuple[str, ...]) -> list[str]:
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *names]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError as e:
+        raise errors.LabFailed("the lab needs Debian or a system derived from it") from e
+    installed = {line.split()[0] for line in listed.splitlines() if line.endswith(" installed")}
+    return [name for name in names if name not in installed]
+
+
+def _apt(*arguments: str) -> None:
+    # Another lab may be installing the same packages right now: wait for its lock.
+    command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        raise errors.LabFailed(f"{shlex.join(command)} failed with status {done.returncode}")
