@@ -12,9 +12,11 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from drivers.errors import Busy, CommandFailed, Unavailable
@@ -30,7 +32,7 @@ deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 # os.defpath lacks sbin, and LVM would be "not installed".
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-NOT_FOUND = 127
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def remaining() -> float | None:
@@ -59,13 +61,23 @@ class Run(Protocol):
         ok: Sequence[int] = (0,),
         wait: bool = False,
         pass_fds: Sequence[int] = (),
+        environment: Mapping[str, str] = NOTHING,
     ) -> Result:
         """Run ``argv`` with an empty standard input and return what it said.
 
         An exit status outside ``ok`` raises `CommandFailed`. ``wait`` lets the program outlive the
         caller's deadline: interrupting a change of LVM metadata is worse than answering late.
         Without it the program gets SIGTERM at the deadline and the call raises `Busy`.
-        ``pass_fds`` stay open in the program under their own numbers.
+        ``pass_fds`` stay open in the program under their own numbers; ``environment`` is added to
+        what every program gets.
+        """
+        ...
+
+    def step(self, what: str) -> None:
+        """Say that an effect which is no program is about to happen: blocks zeroed, a chunk copied.
+
+        Does nothing here. A crash test stops the process at these points, as it does around every
+        program.
         """
         ...
 
@@ -76,19 +88,16 @@ class Host:
     def __init__(
         self,
         *,
-        environment: dict[str, str] | None = None,
+        environment: Mapping[str, str] = NOTHING,
         observe: Observe = lambda _program, _code, _seconds: None,
         grace: float = 5.0,
     ) -> None:
-        self._environment = {"LC_ALL": "C", "PATH": PATH} | (environment or {})
+        self._environment = {"LC_ALL": "C", "PATH": PATH, **environment}
         self._observe = observe
         self._grace = grace
 
-    def with_environment(self, **variables: str) -> Host:
-        """The same door with more variables in the environment of what it starts."""
-        return Host(
-            environment=self._environment | variables, observe=self._observe, grace=self._grace
-        )
+    def step(self, what: str) -> None:
+        """See `Run.step`."""
 
     def __call__(
         self,
@@ -97,10 +106,13 @@ class Host:
         ok: Sequence[int] = (0,),
         wait: bool = False,
         pass_fds: Sequence[int] = (),
+        environment: Mapping[str, str] = NOTHING,
     ) -> Result:
         args = tuple(os.fspath(arg) for arg in argv)
         began = time.monotonic()
-        result = self._finish(args, None if wait else remaining(), pass_fds)
+        result = self._finish(
+            args, None if wait else remaining(), pass_fds, {**self._environment, **environment}
+        )
         seconds = time.monotonic() - began
         log.debug("%s -> %d in %.3f s", shlex.join(args), result.code, seconds)
         self._observe(args[0], result.code, seconds)
@@ -109,7 +121,11 @@ class Host:
         return result
 
     def _finish(
-        self, args: tuple[str, ...], timeout: float | None, pass_fds: Sequence[int]
+        self,
+        args: tuple[str, ...],
+        timeout: float | None,
+        pass_fds: Sequence[int],
+        environment: Mapping[str, str],
     ) -> Result:
         try:
             process = subprocess.Popen(
@@ -119,7 +135,7 @@ class Host:
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="replace",
-                env=self._environment,
+                env=environment,
                 pass_fds=tuple(pass_fds),
             )
         except FileNotFoundError:
@@ -141,3 +157,36 @@ class Host:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+class Companion:
+    """A program that works beside this one, and learns of its end by the end of its input."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def hear(self) -> bytes:
+        """Wait for what it says next, at most a KiB; empty once it has ended."""
+        assert self._process.stdout is not None  # noqa: S101 - `companion` made the pipe
+        return os.read(self._process.stdout.fileno(), 1024)
+
+    def release(self) -> int:
+        """End its input, wait, and return its exit status (negative for a signal)."""
+        assert self._process.stdin is not None  # noqa: S101 - `companion` made the pipe
+        self._process.stdin.close()
+        return self._process.wait()
+
+
+@contextmanager
+def companion(argv: Sequence[Arg]) -> Iterator[Companion]:
+    """Run a program for the length of the block.
+
+    When the block ends, or this process dies, its standard input ends, and so must the program.
+    """
+    with subprocess.Popen(
+        tuple(os.fspath(arg) for arg in argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"LC_ALL": "C", "PATH": PATH},
+    ) as process:
+        yield Companion(process)

@@ -94,11 +94,12 @@ class VolumeDriver(ABC):
         """
 
     @abstractmethod
-    def get_volume_stats(self, options: Mapping[str, str]) -> VolumeStats:
+    def get_volume_stats(self, options: Mapping[str, str], *, refresh: bool) -> VolumeStats:
         """The state of the backend, as seen by a volume with these StorageClass ``options``.
 
-        Called for GetCapacity and metrics, often, and while other calls change the storage: it must
-        answer from memory and never wait for a change to finish.
+        Called often, and while other calls change the storage; never waits for a change to finish.
+        Without ``refresh`` (metrics) it answers from memory and starts no program; with it
+        (GetCapacity) it looks again first if something may have changed and nothing is in the way.
         """
 
     @abstractmethod
@@ -116,7 +117,7 @@ class VolumeDriver(ABC):
     def delete_volume(self, volume_id: VolumeId) -> None:
         """Make the volume and its data unreachable; nobody can read its bytes in another volume.
 
-        Success if it is absent. Raises `InUse` while it is connected or open, or when snapshots that
+        Success if it is absent. Raises `InUse` while somebody has it open, or when snapshots that
         cannot live without it exist (the message names them). The space may come free later.
         """
 
