@@ -31,7 +31,7 @@ def guard(mountpoint: str, seconds: float) -> int:
     try:
         fcntl.ioctl(filesystem, FIFREEZE, 0)
     except OSError as error:
-        os.write(sys.stdout.fileno(), os.strerror(error.errno).encode())
+        os.write(sys.stdout.fileno(), str(error.strerror).encode())
         return NOT_FROZEN
     try:
         return _wait(seconds)

@@ -39,10 +39,13 @@ def quiesced(device: Device, limit: float = LIMIT) -> Iterator[None]:
         if (said := process.hear()) != b"frozen":
             reason = said.decode(errors="replace") or "the guardian ended"
             raise Unavailable(f"the btrfs at {mountpoint} cannot be frozen: {reason}")
-        yield
-        status = process.release()
+        try:
+            yield
+        finally:
+            status = process.release()
+            if status != guardian.IN_TIME:
+                thaw(device)  # a guardian that was killed has not done it
     if status != guardian.IN_TIME:
-        thaw(device)  # a guardian that was killed has not done it
         raise Unavailable(
             f"the btrfs at {mountpoint} was thawed after {limit} s, before the snapshot was done"
         )
