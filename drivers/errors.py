@@ -14,6 +14,7 @@
     ├── Busy               another operation on the object is running; ask again
     │   └── InProgress     ... and it is the very operation that was asked for
     └── Unavailable        the backend cannot do or tell it now
+        ├── Absent         ... because its storage is, provably, not on this node
         └── CommandFailed  ... because a program failed in a way nobody has a name for
 
 Each border renames errors once: LVM's stderr becomes one of these in ``drivers.lvm.host``, and these
@@ -80,6 +81,14 @@ class InProgress(Busy):
 
 class Unavailable(StorageError):
     """The backend is not able to do it, or to tell, right now."""
+
+
+class Absent(Unavailable):
+    """The storage of a backend is provably not on this node: a look at all of it found no trace.
+
+    Only `do_setup` and `check_for_setup_error` raise it. Unlike a backend that cannot tell, one that
+    is absent holds nothing here, so a new volume may be sought on another node.
+    """
 
 
 class CommandFailed(Unavailable):

@@ -203,7 +203,9 @@ class Image:
 class VolumeStats:
     """What a backend tells about itself; in Cinder's words, capacities in bytes.
 
-    ``max_volume_size`` is the largest volume that a create would serve now, exactly.
+    ``max_volume_size`` is the largest volume that a create would serve now, exactly, and every size is
+    rounded up to a multiple of ``allocation_unit`` (extents times stripes): a caller with a limit has
+    to know before anything has grown past it.
     ``data_ratio`` and ``metadata_ratio`` (0 to 1) are the fill of a thin pool, None without one.
     ``unhealthy`` is empty, or says in a sentence why the backend serves nothing.
     """
@@ -216,6 +218,7 @@ class VolumeStats:
     free_capacity: Capacity
     provisioned_capacity: int = 0
     max_volume_size: Capacity = UNKNOWN
+    allocation_unit: int = 1
     data_ratio: float | None = None
     metadata_ratio: float | None = None
     volumes: int = 0

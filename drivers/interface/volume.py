@@ -75,8 +75,8 @@ class VolumeDriver(ABC):
         """Get ready: look at the storage, heal what a crash left, take background work up again.
 
         Called at start, and again whenever the backend was unhealthy and is asked for something.
-        Must be repeatable. Raises `Unavailable` where the storage is absent or damaged; a missing
-        backend never stops the others.
+        Must be repeatable. Raises `Absent` where the storage is provably not on this node, and any
+        other `Unavailable` where it is damaged or cannot be told; neither stops the other backends.
         """
 
     @abstractmethod
