@@ -1,0 +1,63 @@
+# The index of everything a developer or CI does here; `make help` prints it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+include versions.env
+
+VENV := .venv
+READY := $(VENV)/.ready
+STEPS := $(VENV)/bin/python tools/steps
+SANITY := build/tools/csi-sanity-$(CSI_SANITY_VERSION)
+
+.PHONY: help setup check unit lab-test compliance sanity demo docs docs-serve proto readme test clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install Debian packages and a virtual environment; quick when it is done
+
+$(READY): pyproject.toml versions.env tools/setup
+	tools/setup $(VENV)
+	@touch $@
+
+check: $(READY) ## Format, lint, types, import contracts, spelling
+	$(STEPS) --group check
+
+unit: $(READY) ## The tests that need no root and no device-mapper
+	$(STEPS) unit
+
+lab-test: $(READY) $(SANITY) ## All tests on real LVM, in user-mode Linux
+	$(STEPS) --group lab
+
+compliance: $(READY) ## The compliance kit against every registered driver
+	$(STEPS) --group compliance
+
+sanity: $(READY) $(SANITY) ## The real csi-sanity against LVM thin, LVM thick and loop
+	$(STEPS) sanity
+
+$(SANITY): tools/build-csi-sanity
+	tools/build-csi-sanity $@
+
+demo: $(READY) ## Watch volumes live and die on real LVM, bytes compared at every step
+	tools/lab run --disk 3G --disk 3G -- $(VENV)/bin/python -m tools.demo
+
+docs: $(READY) ## Write the generated reference pages and build the site into build/site
+	$(VENV)/bin/python -m tools.driverdocs
+	$(STEPS) docs
+
+docs-serve: docs ## Read the documentation in a browser
+	$(VENV)/bin/mkdocs serve --strict
+
+proto: $(READY) ## Generate the protobuf code from csi/spec/*.proto
+	$(VENV)/bin/python -m tools.proto
+
+readme: $(READY) ## Write the table of README.md from the registry and the last test reports
+	$(VENV)/bin/python -m tools.readme
+
+test: $(READY) $(SANITY) ## Everything above: what CI runs
+	$(STEPS) --all
+
+clean: ## Remove what was built and the virtual environment
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .tox

@@ -1,0 +1,73 @@
+"""What remains of a run: a table for people, JUnit for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from tools.stepkit.runner import Ended, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """How many tests of the reports there are, by how they ended."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __bool__(self) -> bool:
+        return self.passed + self.failed + self.skipped > 0
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def table(ended: Sequence[Ended]) -> str:
+    """One line a step: its name, seconds, outcome, and its last words or the reason of its failure."""
+    rows = [
+        f"{each.step.name:>12} {each.seconds:8.1f} s  {each.outcome.value:<8}  "
+        f"{each.why or each.last}".rstrip()
+        for each in ended
+    ]
+    return "\n".join(rows)
+
+
+def junit(ended: Sequence[Ended]) -> ET.ElementTree[ET.Element]:
+    """The steps themselves as a JUnit suite."""
+    suite = ET.Element(
+        "testsuite",
+        name="steps",
+        tests=str(len(ended)),
+        failures=str(_count(ended, Outcome.FAILED)),
+        skipped=str(_count(ended, Outcome.LEFT_OUT)),
+    )
+    for each in ended:
+        case = ET.SubElement(
+            suite, "testcase", classname="steps", name=each.step.name, time=f"{each.seconds:.3f}"
+        )
+        if each.outcome is Outcome.FAILED:
+            ET.SubElement(case, "failure", message=each.why)
+        elif each.outcome is Outcome.LEFT_OUT:
+            ET.SubElement(case, "skipped", message=each.why)
+    return ET.ElementTree(suite)
+
+
+def tests(reports: Iterable[Path]) -> Tests:
+    """The sum over JUnit files, which pytest and Ginkgo write alike; absent files count nothing."""
+    total = failed = skipped = 0
+    for report in reports:
+        if not report.exists():
+            continue
+        # Written by our own steps a moment ago: not hostile.
+        for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314
+            total += int(suite.get("tests", 0))
+            failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped += int(suite.get("skipped", 0))
+    return Tests(total - failed - skipped, failed, skipped)
+
+
+def _count(ended: Iterable[Ended], outcome: Outcome) -> int:
+    return sum(each.outcome is outcome for each in ended)
