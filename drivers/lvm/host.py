@@ -1,0 +1,106 @@
+"""Running LVM, and the only place that gives its failures a name.
+
+LVM's exit status is 5 for nearly everything, so what went wrong is read from its words. What has no
+name here stays `CommandFailed`: nobody above ever looks at LVM's words.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from drivers.errors import Busy, CommandFailed, Exhausted, Exists, InUse, NotFound, StorageError
+from drivers.exec import Result, Run, remaining
+from drivers.lvm import commands, config, report
+
+LOCKED = re.compile(r"[Cc]an't get lock|Cannot get lock|flock.* failed")
+FAILURES: tuple[tuple[re.Pattern[str], type[StorageError], str], ...] = (
+    (
+        re.compile(
+            r"insufficient (free space|suitable)|Insufficient (free|suitable)|not enough", re.I
+        ),
+        Exhausted,
+        "the volume group has no room of that kind",
+    ),
+    (
+        re.compile(r"exceeds maximum metadata size|circular buffer"),
+        Exhausted,
+        "the metadata area of the volume group is full",
+    ),
+    (re.compile(r"reached threshold"), Exhausted, "the thin pool is too full"),
+    (re.compile(r"already exists in volume group"), Exists, "the logical volume exists"),
+    (
+        re.compile(
+            r"Failed to find logical volume|[Vv]olume group \S+ not found|not found in volume"
+        ),
+        NotFound,
+        "LVM does not find it",
+    ),
+    (
+        re.compile(r"in use|is used by another device|Can't remove open|contains a filesystem"),
+        InUse,
+        "it is open",
+    ),
+)
+
+
+class Lvm:
+    """LVM with a backend's private configuration, for one volume group."""
+
+    def __init__(self, run: Run, vg: str, directory: Path, patience: float = 10.0) -> None:
+        """``patience``: for how many seconds a lock held by other programs is tried again."""
+        self._run = run
+        self._vg = vg
+        self._directory = directory
+        self._environment = {"LVM_SYSTEM_DIR": str(directory), "LVM_SUPPRESS_FD_WARNINGS": "1"}
+        self._patience = patience
+
+    def find_devices(self) -> list[str]:
+        """The disks that carry the group now; from then on LVM sees these alone.
+
+        Scans every block device, so it is for set-up. An empty answer leaves everything visible.
+        """
+        config.write(self._directory, None)
+        text = self.run(commands.physical_volumes()).stdout
+        devices = [path for path, vg in report.physical_volumes(text) if vg == self._vg]
+        if devices:
+            config.write(self._directory, devices)
+        return devices
+
+    def report(self) -> report.Group:
+        """The whole group as it is now."""
+        return report.parse(self.run(commands.full_report(self._vg)).stdout)
+
+    def run(self, argv: Sequence[str]) -> Result:
+        """Run to the end whatever the caller's deadline: LVM must not be cut off in a change.
+
+        Raises a named error of `drivers.errors`, `Busy` while another program holds the lock.
+        """
+        until = time.monotonic() + min(self._patience, remaining() or self._patience)
+        pause = 0.05
+        while True:
+            try:
+                return self._run(argv, wait=True, environment=self._environment)
+            except CommandFailed as failed:
+                if not LOCKED.search(failed.stderr):
+                    raise _named(failed) from failed
+                if time.monotonic() + pause > until:
+                    raise Busy(
+                        f"another program holds the lock of volume group {self._vg}; ask again"
+                    ) from failed
+            # LVM's own wait has no limit (wait_for_locks = 0 turns it off), so this is the wait.
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def step(self, what: str) -> None:
+        """See `drivers.exec.Run.step`."""
+        self._run.step(what)
+
+
+def _named(failed: CommandFailed) -> StorageError:
+    for pattern, error, meaning in FAILURES:
+        if pattern.search(failed.stderr):
+            return error(f"{meaning}: {' '.join(failed.stderr.split())[-400:]}")
+    return failed

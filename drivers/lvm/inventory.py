@@ -1,0 +1,82 @@
+"""The one shared report, made again only when the metadata has changed.
+
+Whoever needs to know something reads this record; nobody runs LVM for one volume. One report is under
+way at a time, and everybody who asks meanwhile gets its result.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from drivers.errors import Busy, StorageError, Unavailable
+from drivers.exec import remaining
+from drivers.lvm.headers import Fingerprint
+from drivers.lvm.report import Group
+
+TRIES = 3
+
+
+class Inventory:
+    """What the group looks like, by `report` when `fingerprint` says that it changed."""
+
+    def __init__(self, report: Callable[[], Group], fingerprint: Callable[[], Fingerprint]) -> None:
+        self._report = report
+        self._fingerprint = fingerprint
+        self._guard = threading.Lock()
+        self._looking: Future[None] | None = None
+        self._seen: tuple[Fingerprint, Group] | None = None
+        self._reporter = ThreadPoolExecutor(1, thread_name_prefix="lvm-report")
+
+    def fresh(self) -> Group:
+        """The group as it is now; waits for LVM, at most until the caller's deadline (`Busy`)."""
+        for _ in range(TRIES):
+            if (known := self._valid()) is not None:
+                return known
+            try:
+                self._look().result(remaining())
+            except TimeoutError:
+                raise Busy("LVM is busy with another change; ask again") from None
+        # Others change it all the time; what was read a moment ago is as good as it gets.
+        return self.latest()
+
+    def recent(self, patience: float) -> Group:
+        """The group as it is now, or as it was last seen if LVM does not answer in ``patience`` s."""
+        if (known := self._valid()) is not None:
+            return known
+        try:
+            self._look().result(patience)
+        except (TimeoutError, StorageError):
+            if self._seen is None:
+                raise
+        return self.latest()
+
+    def latest(self) -> Group:
+        """The group as it was last seen, from memory; `Unavailable` if it never was."""
+        if self._seen is None:
+            raise Unavailable("the volume group has not been read yet")
+        return self._seen[1]
+
+    def close(self) -> None:
+        """Wait for the report under way and make no more."""
+        self._reporter.shutdown()
+
+    def fingerprint(self) -> Fingerprint:
+        """What changes with the group; the key for anything that is derived from it."""
+        return self._fingerprint()
+
+    def _valid(self) -> Group | None:
+        seen = self._seen
+        return seen[1] if seen is not None and seen[0] == self._fingerprint() else None
+
+    def _look(self) -> Future[None]:
+        with self._guard:
+            if self._looking is None or self._looking.done():
+                self._looking = self._reporter.submit(self._refresh)
+            return self._looking
+
+    def _refresh(self) -> None:
+        # The fingerprint is taken first: a change during the report makes the next reader look again.
+        fingerprint = self._fingerprint()
+        self._seen = fingerprint, self._report()

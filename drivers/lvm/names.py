@@ -1,0 +1,105 @@
+"""How Hearth marks logical volumes: tags, and names derived from what they belong to.
+
+A tag holds at most 1,024 characters of ``A-Za-z0-9_+.-/=!:&#``; the number of tags, not their length,
+is what makes LVM slow with a thousand volumes. So there is one tag for the id, one for the hash of
+the caller's name, marks that come and go, and everything else packed into one readable tag (more only if it
+does not fit).
+
+Names of logical volumes are for people and for LVM's own protection against duplicates: a volume made
+under one caller's name can be made only once, even by a program of an earlier process that is still
+running. Nothing is ever found by its name; an administrator may rename what he likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+
+PREFIX = "hearth."
+ID = "hearth.id="
+NAME = "hearth.name="
+PACKED = re.compile(r"hearth\.([0-9])=(.*)", re.DOTALL)
+
+CREATING = "hearth.creating"
+"""Not finished: whoever reads may not see it. Removed last."""
+DELETING = "hearth.deleting"
+"""Gone for everybody; only its extents are still to be wiped and given back."""
+GROWING = "hearth.growing"
+"""A thick volume with snapshots is being grown; it must not be activated by others."""
+REVERTING = "hearth.reverting="
+"""A thick volume is being taken back to a snapshot; the value is the snapshot's object id."""
+REPLACES = "hearth.replaces="
+"""The finished LV with the same id whose UUID this names is history."""
+TAIL = "hearth.tail="
+"""A temporary LV that zeroes extents before the volume with this object id gets them."""
+COPY = "hearth.copy="
+"""A temporary snapshot that a copy to the volume with this object id reads."""
+
+LONGEST = 1000
+_PLAIN = re.compile(r"[A-Za-z0-9_+./:-]")
+
+
+def object_id() -> str:
+    """A new random object id: 32 hex digits."""
+    return uuid.uuid4().hex
+
+
+def digest(name: str) -> str:
+    """The hash that stands for a caller's name of any Unicode."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def volume(name: str) -> str:
+    """The LV name of the volume that a caller calls ``name``."""
+    return f"vol-{digest(name)}"
+
+
+def snapshot(name: str) -> str:
+    """The LV name of the snapshot that a caller calls ``name``."""
+    return f"snap-{digest(name)}"
+
+
+def temporary(purpose: str, object_id: str) -> str:
+    """The LV name of something short-lived that serves the object: the same for each retry."""
+    return f"tmp-{purpose}-{object_id}"
+
+
+def deleted() -> str:
+    """A fresh LV name for what waits to be wiped; short and fixed, since LVM's names are bounded
+    together with the group's name and internal suffixes."""
+    return f"del-{object_id()}"
+
+
+def pack(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The tags that hold ``fields``; empty values are left out."""
+    text = "&".join(f"{key}={_escaped(value)}" for key, value in fields.items() if value)
+    parts = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
+    return tuple(f"{PREFIX}{number}={part}" for number, part in enumerate(parts, 1))
+
+
+def unpack(tags: Iterable[str]) -> dict[str, str]:
+    """The fields that `pack` wrote, from all tags of an LV."""
+    parts = sorted(match.groups() for tag in tags if (match := PACKED.fullmatch(tag)))
+    text = "".join(part for _number, part in parts)
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
+    return {key: _plain(value) for key, _, value in pairs}
+
+
+def packed(tags: Iterable[str]) -> frozenset[str]:
+    """Those of ``tags`` that `pack` wrote."""
+    return frozenset(tag for tag in tags if PACKED.fullmatch(tag))
+
+
+def _escaped(value: str) -> str:
+    # LVM refuses "%" in tags, so a byte that is not plain is written as "!" and two hex digits.
+    return "".join(
+        chr(byte) if _PLAIN.match(chr(byte)) else f"!{byte:02X}" for byte in value.encode()
+    )
+
+
+def _plain(value: str) -> str:
+    head, *rest = value.split("!")
+    raw = head.encode() + b"".join(bytes.fromhex(each[:2]) + each[2:].encode() for each in rest)
+    return raw.decode(errors="replace")

@@ -1,0 +1,167 @@
+"""Between tags and the model: what is written to a new LV, and what is read back from one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from drivers.errors import Unavailable
+from drivers.lvm import names
+from drivers.lvm.layouts import PARAMETERS, Shape
+from drivers.lvm.report import Group, Lv
+from drivers.model import (
+    Content,
+    Properties,
+    Snapshot,
+    SnapshotId,
+    SnapshotSpec,
+    Source,
+    SourceKind,
+    Volume,
+    VolumeId,
+    VolumeMode,
+    VolumeSpec,
+)
+
+VOLUME, SNAPSHOT = "volume", "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The finished objects of a group by object id, and what is unfinished by LV name."""
+
+    volumes: Mapping[str, Lv]
+    snapshots: Mapping[str, Lv]
+
+
+def catalogue(group: Group) -> Catalogue:
+    """Sort out what is ours and finished; raises `Unavailable` if two LVs claim one id."""
+    found: dict[str, dict[str, Lv]] = {VOLUME: {}, SNAPSHOT: {}}
+    for lv in group.lvs.values():
+        kind = names.unpack(lv.tags).get("kind", "")
+        if kind not in found or not lv.object_id or {names.CREATING, names.DELETING} & lv.tags:
+            continue
+        other = found[kind].get(lv.object_id)
+        found[kind][lv.object_id] = lv if other is None else _successor(lv, other)
+    return Catalogue(found[VOLUME], found[SNAPSHOT])
+
+
+def _successor(one: Lv, other: Lv) -> Lv:
+    if one.tag(names.REPLACES) == other.uuid:
+        return one
+    if other.tag(names.REPLACES) == one.uuid:
+        return other
+    raise Unavailable(
+        f"logical volumes {one.name} and {other.name} both carry the id {one.object_id}:"
+        f" remove the tag {names.ID}{one.object_id} from the one that is not the volume"
+    )
+
+
+def volume_tags(
+    object_id: str, spec: VolumeSpec, shape: Shape, content: Content, source: Source | None
+) -> list[str]:
+    """The tags of a new volume, the mark that it is unfinished included."""
+    fields = {
+        "kind": VOLUME,
+        "content": content.value,
+        "requested": str(spec.size.required),
+        "source": f"{source.kind.value}:{source.id}" if source else "",
+        **shape.options,
+        **_properties_fields(spec.properties),
+    }
+    return _tags(object_id, spec.name, fields)
+
+
+def snapshot_tags(
+    object_id: str, spec: SnapshotSpec, volume: Volume, created: datetime
+) -> list[str]:
+    """The tags of a new snapshot of ``volume``, the mark that it is unfinished included."""
+    fields = {
+        "kind": SNAPSHOT,
+        "content": volume.content.value,
+        "volume": volume.id,
+        "size": str(volume.size),
+        "created": created.isoformat(),
+        "labels": json.dumps(dict(spec.labels), sort_keys=True) if spec.labels else "",
+        **_properties_fields(volume.properties),
+    }
+    return _tags(object_id, spec.name, fields)
+
+
+def with_fields(lv: Lv, **changes: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The tags to add and to remove so that the packed fields of ``lv`` change."""
+    before = names.packed(lv.tags)
+    after = frozenset(names.pack({**names.unpack(lv.tags), **changes}))
+    return after - before, before - after
+
+
+def volume(group: Group, lv: Lv) -> Volume:
+    """The volume that ``lv`` is."""
+    fields = names.unpack(lv.tags)
+    options: dict[str, str] = {key: fields[key] for key in PARAMETERS if key in fields}
+    return Volume(
+        id=VolumeId(f"{group.id}.{lv.object_id}"),
+        size=lv.size,
+        requested=int(fields.get("requested", lv.size)),
+        content=Content(fields["content"]),
+        properties=_properties(fields),
+        options=options,
+        source=_source(fields.get("source", "")),
+    )
+
+
+def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
+    """The snapshot that ``lv`` is. A thin one's size is its own, a COW area's says nothing."""
+    fields = names.unpack(lv.tags)
+    return Snapshot(
+        id=SnapshotId(f"{group.id}.{lv.object_id}"),
+        volume_id=VolumeId(fields["volume"]),
+        size=int(fields["size"]),
+        created=datetime.fromisoformat(fields["created"]),
+        content=Content(fields["content"]),
+        properties=_properties(fields),
+        labels=json.loads(fields.get("labels", "{}")),
+        usable=usable,
+    )
+
+
+def _tags(object_id: str, name: str, fields: Mapping[str, str]) -> list[str]:
+    return [
+        f"{names.ID}{object_id}",
+        f"{names.NAME}{names.digest(name)}",
+        names.CREATING,
+        *names.pack(fields),
+    ]
+
+
+def _properties_fields(properties: Properties) -> dict[str, str]:
+    return {
+        "mode": properties.mode.value,
+        "fs": properties.fs_type,
+        "modes": "+".join(properties.access_modes),
+        "ns": properties.pvc_namespace,
+        "pvc": properties.pvc_name,
+        "pv": properties.pv_name,
+        "class": properties.storage_class,
+        "mkfs": properties.mkfs_options,
+    }
+
+
+def _properties(fields: Mapping[str, str]) -> Properties:
+    return Properties(
+        mode=VolumeMode(fields.get("mode", VolumeMode.FILESYSTEM.value)),
+        fs_type=fields.get("fs", ""),
+        access_modes=tuple(each for each in fields.get("modes", "").split("+") if each),
+        pvc_name=fields.get("pvc", ""),
+        pvc_namespace=fields.get("ns", ""),
+        pv_name=fields.get("pv", ""),
+        storage_class=fields.get("class", ""),
+        mkfs_options=fields.get("mkfs", ""),
+    )
+
+
+def _source(text: str) -> Source | None:
+    kind, colon, object_id = text.partition(":")
+    return Source(SourceKind(kind), object_id) if colon else None
