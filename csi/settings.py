@@ -1,0 +1,177 @@
+"""The configuration of a node: read once at start, checked whole, refused with the place of a fault.
+
+This is also the only module that looks at the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+
+from drivers.errors import Invalid
+from drivers.interface import VolumeDriver
+from drivers.options import check
+
+DRIVER_NAME = "hearth-csi.io"
+
+# CSI "GetPluginInfo" allows a digit at the ends, csi-sanity only a letter.
+DriverName = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z]([-A-Za-z0-9.]*[A-Za-z])?$", max_length=63)
+]
+# The name becomes the value of a topology segment, so of a label of the Node object.
+NodeName = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=63)
+]
+BackendName = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+]
+
+
+class BadSettings(Exception):
+    """The configuration cannot be used. One line: the file, the place, the fault, what is allowed."""
+
+
+class BackendSettings(msgspec.Struct, frozen=True):
+    """One backend: its name, the class that drives it, and that driver's own checked options."""
+
+    name: str
+    driver: type[VolumeDriver]
+    options: msgspec.Struct
+
+
+class NodeSettings(msgspec.Struct, frozen=True):
+    """What a node process has to know. Paths are absolute."""
+
+    node: str
+    driver_name: str
+    kubelet_directory: Path
+    runtime_directory: Path
+    backends: tuple[BackendSettings, ...]
+
+    @property
+    def topology_key(self) -> str:
+        """The key of the one topology segment. It is a label of nodes, so it never changes."""
+        return f"topology.{self.driver_name}/node"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The file as it is written; the backends are checked by their drivers' own schemas."""
+
+    backends: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    node: NodeName | None = None
+    driver_name: DriverName = DRIVER_NAME
+    kubelet_directory: Path = Path("/var/lib/kubelet")
+    runtime_directory: Path = Path("/run/hearth")
+
+
+class _Environment(msgspec.Struct, frozen=True):
+    node: NodeName = msgspec.field(name="NODE_NAME")
+
+
+class _Heading(msgspec.Struct, frozen=True):
+    """What every entry of ``backends`` has; the rest is the driver's."""
+
+    name: BackendName
+    driver: str
+
+
+def read(
+    path: Path,
+    drivers: Mapping[str, type[VolumeDriver]],
+    environment: Mapping[str, str] = os.environ,
+) -> NodeSettings:
+    """The checked configuration in the YAML file at ``path``.
+
+    Without ``node`` in it the name of the node is NODE_NAME of the environment (the downward API's
+    customary name), so that one file can serve many nodes. Raises `BadSettings`.
+    """
+    try:
+        return _settings(_load(path), drivers, environment)
+    except Invalid as error:
+        raise BadSettings(f"{path}: {error}") from None
+
+
+def default_endpoint(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The endpoint that the container orchestrator asks for (CSI "Configuration and Operation")."""
+    return environment.get("CSI_ENDPOINT") or None
+
+
+def _settings(
+    data: object, drivers: Mapping[str, type[VolumeDriver]], environment: Mapping[str, str]
+) -> NodeSettings:
+    file = check(data, _File)
+    backends = tuple(
+        _backend(entry, drivers, at=f"$.backends[{index}]")
+        for index, entry in enumerate(file.backends)
+    )
+    _refuse_twins(backends)
+    return NodeSettings(
+        node=_node(file, environment),
+        driver_name=file.driver_name,
+        kubelet_directory=file.kubelet_directory,
+        runtime_directory=file.runtime_directory,
+        backends=backends,
+    )
+
+
+def _node(file: _File, environment: Mapping[str, str]) -> str:
+    if file.node is not None:
+        return file.node
+    if "NODE_NAME" not in environment:
+        raise Invalid("$.node: this key is missing, and NODE_NAME is not in the environment")
+    return check({"NODE_NAME": environment["NODE_NAME"]}, _Environment, at="environment").node
+
+
+def _backend(
+    entry: Mapping[str, object], drivers: Mapping[str, type[VolumeDriver]], *, at: str
+) -> BackendSettings:
+    heading = check(entry, _Heading, at)
+    if (driver := drivers.get(heading.driver)) is None:
+        known = ", ".join(sorted(drivers))
+        raise Invalid(f"{at}.driver: there is no driver {heading.driver!r}; allowed: {known}")
+    own = {key: value for key, value in entry.items() if key not in ("name", "driver")}
+    return BackendSettings(heading.name, driver, check(own, driver.Options, at))
+
+
+def _refuse_twins(backends: tuple[BackendSettings, ...]) -> None:
+    names = [each.name for each in backends]
+    for index, name in enumerate(names):
+        if (first := names.index(name)) != index:
+            raise Invalid(
+                f"$.backends[{index}].name: {name!r} is already the name of $.backends[{first}]"
+            )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its silent acceptance of a key that stands twice: the last one would win."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
+        seen: list[Hashable] = []
+        for name, _ in node.value:
+            if name.tag == "tag:yaml.org,2002:merge":
+                continue
+            if (key := self.construct_object(name, deep=True)) in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands there twice", name.start_mark
+                )
+            seen.append(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _load(path: Path) -> object:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return yaml.load(file, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    except OSError as error:
+        raise BadSettings(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BadSettings(f"{path}: is not UTF-8 at byte {error.start}") from None
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
