@@ -40,6 +40,20 @@ class VolumeMode(Enum):
     BLOCK = "block"
 
 
+class FsType(Enum):
+    """The filesystems a volume can be given."""
+
+    EXT4 = "ext4"
+    XFS = "xfs"
+    BTRFS = "btrfs"
+
+    @property
+    def minimum_size(self) -> int:
+        """The bytes of the smallest device that its mkfs accepts and that can be mounted then."""
+        # Tried with e2fsprogs 1.47 (1 MiB gets no journal), xfsprogs 6.1, btrfs-progs 6.2.
+        return {FsType.EXT4: 2 * MIB, FsType.XFS: 300 * MIB, FsType.BTRFS: 109 * MIB}[self]
+
+
 class SourceKind(Enum):
     """What a volume was filled from."""
 
