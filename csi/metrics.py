@@ -1,0 +1,157 @@
+"""What Hearth tells Prometheus, and the only module that knows Prometheus.
+
+Everything is answered from memory: counters that calls and programs move, and what the drivers
+remember of their backends. A scrape starts no program and waits for no lock, so it works while LVM
+hangs, which is when it is needed.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePath
+from types import MappingProxyType
+
+import prometheus_client as prometheus
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from drivers.model import INFINITE, Capacity, Special, VolumeStats
+
+CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+
+# A read takes milliseconds, a copy minutes; the sidecars' own deadlines are 10 s to 2 min.
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
+"""Gives each backend's name and state, from memory. Must not raise: ``unhealthy`` is for that."""
+
+Value = Capacity | float | None
+
+STATE: Mapping[str, tuple[str, Callable[[VolumeStats], Value]]] = MappingProxyType(
+    {
+        "total_bytes": ("Size of the backend.", lambda stats: stats.total_capacity),
+        "free_bytes": ("Room that is left on the backend.", lambda stats: stats.free_capacity),
+        "provisioned_bytes": (
+            "Sum of the sizes of all volumes.",
+            lambda stats: stats.provisioned_capacity,
+        ),
+        "max_volume_bytes": (
+            "The largest volume that can be created now.",
+            lambda stats: stats.max_volume_size,
+        ),
+        "data_ratio": ("Fill of the thin pool, 0 to 1.", lambda stats: stats.data_ratio),
+        "metadata_ratio": (
+            "Fill of the thin pool's metadata, 0 to 1.",
+            lambda stats: stats.metadata_ratio,
+        ),
+        "volumes": ("Finished volumes.", lambda stats: stats.volumes),
+        "snapshots": ("Finished snapshots.", lambda stats: stats.snapshots),
+        "wiping": ("Deleted volumes that are still to be wiped.", lambda stats: stats.wiping),
+        "healthy": ("1 if the backend serves, else 0.", lambda stats: int(not stats.unhealthy)),
+    }
+)
+
+INFO = ("driver_version", "vendor_name", "volume_backend_name", "storage_protocol")
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self, version: str) -> None:
+        """``version`` is Hearth's."""
+        # Moments of creation would double the number of series and answer no question.
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = self._registry = prometheus.CollectorRegistry()
+        self._calls = prometheus.Counter(
+            "hearth_rpc_total", "Calls that have ended.", ["method", "code"], registry=registry
+        )
+        self._call_seconds = prometheus.Histogram(
+            "hearth_rpc_seconds",
+            "Duration of calls.",
+            ["method"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._in_flight = prometheus.Gauge(
+            "hearth_rpc_in_flight", "Calls that have begun and not ended.", registry=registry
+        )
+        self._command_seconds = prometheus.Histogram(
+            "hearth_command_seconds",
+            "Duration of programs that were run; code is the exit status, negative for a signal.",
+            ["program", "code"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        build = prometheus.Info("hearth_build", "What is running.", registry=registry)
+        build.info({"version": version, "python": platform.python_version()})
+
+    def call_began(self) -> None:
+        """A call has come in."""
+        self._in_flight.inc()
+
+    def call_ended(self, method: str, code: str, seconds: float) -> None:
+        """A call of ``method`` has ended with the gRPC ``code``."""
+        self._in_flight.dec()
+        self._calls.labels(method, code).inc()
+        self._call_seconds.labels(method).observe(seconds)
+
+    def command_ended(self, program: str, code: int, seconds: float) -> None:
+        """A program has ended; this is the `drivers.exec.Observe` of the real door."""
+        self._command_seconds.labels(PurePath(program).name, str(code)).observe(seconds)
+
+    def show_backends(self, backends: Backends) -> None:
+        """From now on every scrape asks ``backends``."""
+        self._registry.register(_BackendCollector(backends))
+
+    def page(self) -> bytes:
+        """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
+        return prometheus.generate_latest(self._registry)
+
+
+class _BackendCollector(Collector):
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    def collect(self) -> Iterator[Metric]:
+        backends = list(self._backends())
+        for name, (text, read) in STATE.items():
+            yield _state(name, text, [(backend, read(stats)) for backend, stats in backends])
+        yield _info(backends)
+        yield from _jobs(backends)
+
+
+def _state(name: str, text: str, values: Iterable[tuple[str, Value]]) -> Metric:
+    family = GaugeMetricFamily(f"hearth_backend_{name}", text, labels=["backend"])
+    for backend, value in values:
+        if (number := _number(value)) is not None:
+            family.add_metric([backend], number)
+    return family
+
+
+def _number(value: Value) -> float | None:
+    if isinstance(value, Special):
+        return math.inf if value is INFINITE else None
+    return value
+
+
+def _info(backends: Iterable[tuple[str, VolumeStats]]) -> Metric:
+    family = GaugeMetricFamily(
+        "hearth_backend_info", "What the backend is; always 1.", labels=["backend", *INFO]
+    )
+    for backend, stats in backends:
+        family.add_metric([backend, *(getattr(stats, label) for label in INFO)], 1)
+    return family
+
+
+def _jobs(backends: Iterable[tuple[str, VolumeStats]]) -> Iterator[Metric]:
+    labels = ["backend", "job", "object"]
+    done = GaugeMetricFamily("hearth_job_done_bytes", "How far a job is.", labels=labels)
+    total = GaugeMetricFamily("hearth_job_total_bytes", "How far a job has to go.", labels=labels)
+    for backend, stats in backends:
+        for job in stats.jobs:
+            done.add_metric([backend, job.job, job.object_id], job.done)
+            total.add_metric([backend, job.job, job.object_id], job.total)
+    yield done
+    yield total

@@ -1,0 +1,190 @@
+"""What happens around every RPC: checks, the deadline, the log line, the metrics, the error's code.
+
+A handler gets a message and returns one, or raises one of `drivers.errors`. Everything else that a
+call needs is here, once, so that no handler can forget it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from csi import logs
+from csi.rpc import checks, redact, status
+from csi.rpc.gate import Gate
+from drivers import exec as programs
+from drivers.errors import Busy, Invalid, StorageError
+
+log = logging.getLogger(__name__)
+
+# gRPC says "no deadline" with a moment some centuries away, which is more than poll(2) can wait.
+FOREVER = 366 * 86400.0
+
+# Which objects a call is about; looked for in the request and in the answer.
+OBJECTS = ("name", "volume_id", "source_volume_id", "snapshot_id", "group_snapshot_id")
+
+# Asked every few seconds for as long as a plugin lives: their lines would bury the others.
+ROUTINE = frozenset({"Probe", "GetCapacity", "NodeGetVolumeStats"})
+
+
+class Observer(Protocol):
+    """Who counts calls: `csi.metrics.Metrics`."""
+
+    def call_began(self) -> None:
+        """A call has come in."""
+        ...
+
+    def call_ended(self, method: str, code: str, seconds: float) -> None:
+        """A call of ``method`` (its path) has ended with the gRPC ``code``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """One RPC as the protocol describes it, and the method that serves it."""
+
+    path: str
+    request: type[Message]
+    response: type[Message]
+    method: Callable[[Message], Message]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended. ``response`` is set exactly if ``code`` is OK, ``bug`` if it is INTERNAL."""
+
+    code: grpc.StatusCode
+    response: Message | None = None
+    message: str = ""
+    bug: Exception | None = None
+
+
+class Call:
+    """One RPC as gRPC calls it: bytes in, a message or an abort out."""
+
+    def __init__(
+        self, rpc: Rpc, gate: Gate, observer: Observer, threads: ThreadPoolExecutor | None = None
+    ) -> None:
+        """Runs in ``threads`` of its own if it has any, else in those of the server."""
+        # gRPC looks for the attribute of this name. A version that should cease to would run the
+        # call in the common pool.
+        self.experimental_thread_pool = threads
+        self._rpc = rpc
+        self._gate = gate
+        self._observer = observer
+        routine = rpc.name in ROUTINE or rpc.name.endswith("Capabilities")
+        self._level = logging.DEBUG if routine else logging.INFO
+
+    def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message:
+        began = time.monotonic()
+        self._observer.call_began()
+        request = self._rpc.request()
+        with _working_for(context):
+            outcome = self._outcome(request, raw, context)
+            seconds = time.monotonic() - began
+            self._tell(request, outcome, seconds)
+        self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
+        if outcome.response is None:
+            context.abort(outcome.code, outcome.message)
+        return outcome.response
+
+    def _outcome(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Outcome:
+        try:
+            with self._gate.entered():
+                response = self._answer(request, raw, context)
+        except StorageError as error:
+            code = status.code(error)
+            bug = error if code is grpc.StatusCode.INTERNAL else None
+            return Outcome(code, message=status.text(str(error)), bug=bug)
+        except Exception as error:  # noqa: BLE001 - the edge: what comes here is a bug, and logged
+            message = "internal error, see the plugin's log"
+            return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)
+        return Outcome(grpc.StatusCode.OK, response)
+
+    def _answer(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Message:
+        # A call may have waited for a thread until its caller lost patience; the repetition would
+        # only meet this one's locks.
+        if not context.is_active():
+            raise Busy("the caller has gone")
+        _parse(request, raw)
+        checks.check(request)
+        response = self._rpc.method(request)
+        if not isinstance(response, self._rpc.response):
+            raise TypeError(f"{self._rpc.path} returned a {type(response).__name__}")
+        return response
+
+    def _tell(self, request: Message, outcome: Outcome, seconds: float) -> None:
+        objects = _objects(request)
+        if outcome.response is not None:
+            objects |= _objects(outcome.response)
+        facts = {"method": self._rpc.path, "code": outcome.code.name, "seconds": round(seconds, 6)}
+        log.log(
+            _level(outcome, self._level),
+            "%s %s in %.3f s%s%s",
+            self._rpc.path,
+            outcome.code.name,
+            seconds,
+            "".join(f" {name}={value!r}" for name, value in objects.items()),
+            _why(request, outcome),
+            extra={"facts": facts | objects},
+            exc_info=outcome.bug,
+        )
+
+
+@contextmanager
+def _working_for(context: grpc.ServicerContext) -> Iterator[None]:
+    """The caller's deadline for every program that is run, and an id in every line of the log."""
+    remaining = context.time_remaining()
+    at = time.monotonic() + remaining if remaining < FOREVER else None
+    deadline = programs.deadline.set(at)
+    call_id = logs.call_id.set(secrets.token_hex(4))
+    try:
+        yield
+    finally:
+        logs.call_id.reset(call_id)
+        programs.deadline.reset(deadline)
+
+
+def _parse(request: Message, raw: bytes) -> None:
+    # gRPC would answer INTERNAL for a string that is not UTF-8.
+    try:
+        request.ParseFromString(raw)
+    except DecodeError as error:
+        raise Invalid(f"this is no {request.DESCRIPTOR.full_name}: {error}") from error
+
+
+def _objects(message: Message) -> dict[str, str]:
+    """Names and ids that the message, or a message in it, gives to its objects."""
+    found: dict[str, str] = {}
+    for field, value in message.ListFields():
+        if field.name in OBJECTS and isinstance(value, str):
+            found[field.name] = value
+        elif isinstance(value, Message):
+            found |= _objects(value)
+    return found
+
+
+def _level(outcome: Outcome, usual: int) -> int:
+    if outcome.code is grpc.StatusCode.OK:
+        return usual
+    return logging.ERROR if outcome.bug else logging.WARNING
+
+
+def _why(request: Message, outcome: Outcome) -> str:
+    if outcome.bug:
+        return f": {outcome.message}; the request was {redact.line(request)}"
+    return f": {outcome.message}" if outcome.message else ""

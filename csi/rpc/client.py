@@ -1,0 +1,54 @@
+"""The other end: a client whose stubs are bound from the protocol's description, as the server's are."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from csi.rpc import endpoint
+from csi.spec import csi_pb2
+
+SERVICES = csi_pb2.DESCRIPTOR.services_by_name
+
+
+def stub(channel: grpc.Channel, described: ServiceDescriptor) -> Any:
+    """An object with one callable for each RPC of the service: ``(request, timeout=None)``."""
+    return SimpleNamespace(
+        **{
+            method.name: channel.unary_unary(
+                f"/{described.full_name}/{method.name}",
+                request_serializer=GetMessageClass(method.input_type).SerializeToString,
+                response_deserializer=GetMessageClass(method.output_type).FromString,
+            )
+            for method in described.methods
+        }
+    )
+
+
+class Client:
+    """The services of one endpoint, ``unix:///path``. Calls raise `grpc.RpcError`."""
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.insecure_channel(endpoint.target(endpoint.path(address)))
+        self.identity = stub(self._channel, SERVICES["Identity"])
+        self.controller = stub(self._channel, SERVICES["Controller"])
+        self.node = stub(self._channel, SERVICES["Node"])
+
+    def close(self) -> None:
+        """Hang up."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

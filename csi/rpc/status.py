@@ -1,0 +1,47 @@
+"""The border where `drivers.errors` become gRPC status codes.
+
+RESOURCE_EXHAUSTED has a meaning of its own: from CreateVolume it makes the sidecar choose another
+node. So only `Exhausted` becomes it, and the server sets no limit of gRPC's that answers it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+
+from drivers import errors
+
+CODES: Mapping[type[BaseException], grpc.StatusCode] = MappingProxyType(
+    {
+        errors.Invalid: grpc.StatusCode.INVALID_ARGUMENT,
+        errors.NotFound: grpc.StatusCode.NOT_FOUND,
+        errors.Exists: grpc.StatusCode.ALREADY_EXISTS,
+        errors.OutOfRange: grpc.StatusCode.OUT_OF_RANGE,
+        errors.Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        errors.Precondition: grpc.StatusCode.FAILED_PRECONDITION,
+        errors.Busy: grpc.StatusCode.ABORTED,
+        errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    }
+)
+
+# A byte outside of printable ASCII travels as three, and peers built on gRPC's C core begin to
+# refuse headers of more than 8 KiB.
+LIMIT = 2048
+
+
+def code(error: BaseException) -> grpc.StatusCode:
+    """The code of the nearest class above the error's that has one; INTERNAL says it is a bug."""
+    for kind in type(error).__mro__:
+        if kind in CODES:
+            return CODES[kind]
+    return grpc.StatusCode.INTERNAL
+
+
+def text(message: str) -> str:
+    """``message`` as a status can carry it: UTF-8, and at most `LIMIT` bytes of it."""
+    encoded = message.encode("utf-8", "replace")
+    if len(encoded) <= LIMIT:
+        return encoded.decode("utf-8")
+    return encoded[: LIMIT - 3].decode("utf-8", "ignore") + "…"
