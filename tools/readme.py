@@ -1,0 +1,94 @@
+"""`python -m tools.readme [--check]`: the table of README.md, from the registry and the test reports.
+
+A README that is written by hand claims what was true once. This one lists the drivers that register,
+and the suites whose reports a test run has left in build/junit; without a report nothing is claimed.
+`--check` fails if the drivers' table is not what the registry says, or a suite did not pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from drivers.interface import VolumeDriver, interfaces
+from tools.driverdocs.__main__ import embedded
+from tools.stepkit import report
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+REPORTS = ROOT / "build/junit"
+MARKED = re.compile(
+    r"(<!-- readme: begin;[^>]*-->\n)(?P<inside>.*)(<!-- readme: end -->)", re.DOTALL
+)
+
+FEATURES: Mapping[str, str] = {
+    "VolumeDriver": "create, delete, list, grow, mount, copy images",
+    "SnapshotDriver": "snapshots, restore",
+    "CloneDriver": "clones",
+    "RevertDriver": "revert to a snapshot",
+}
+SUITES: Mapping[str, str] = {
+    "unit": "unit and service tests",
+    "compliance": "compliance kit, both drivers",
+    "integration": "bytes on real LVM",
+    "crash": "killed before and after every step",
+    "sanity": "the real csi-sanity",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 if README.md is written or true, 1 with the reason if not."""
+    parser = argparse.ArgumentParser(prog="python -m tools.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    given = parser.parse_args(arguments)
+    text = README.read_text(encoding="utf-8")
+    if given.check:
+        return _complain(faults(text, embedded()))
+    made = f"{drivers_table(embedded())}\n\n{suites_table(REPORTS)}\n"
+    README.write_text(MARKED.sub(lambda found: found[1] + made + found[3], text), encoding="utf-8")
+    return 0
+
+
+def drivers_table(drivers: Mapping[str, type[VolumeDriver]]) -> str:
+    """Which driver can do what."""
+    names = sorted(drivers)
+    rows = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for each in interfaces():
+        marks = ["yes" if issubclass(drivers[name], each) else "no" for name in names]
+        rows.append(f"| {FEATURES[each.__name__]} | {' | '.join(marks)} |")
+    return "\n".join(rows)
+
+
+def suites_table(reports: Path) -> str:
+    """How the last run of each suite ended."""
+    rows = ["| suite | passed | failed | skipped |", "|---|---|---|---|"]
+    for name, what in SUITES.items():
+        if counted := report.tests([reports / f"{name}.xml"]):
+            rows.append(f"| {what} | {counted.passed} | {counted.failed} | {counted.skipped} |")
+    return "\n".join(rows)
+
+
+def faults(text: str, drivers: Mapping[str, type[VolumeDriver]]) -> list[str]:
+    """What is not true in the marked part of a README."""
+    found = MARKED.search(text)
+    if found is None:
+        return ["README.md has lost its marks for the generated table"]
+    inside = found["inside"]
+    wrong = [] if drivers_table(drivers) in inside else ["the drivers' table is stale"]
+    for row in re.findall(r"^\| (.*?) \| (\d+) \| (\d+) \| (\d+) \|$", inside, re.MULTILINE):
+        if row[2] != "0":
+            wrong.append(f"{row[0]}: {row[2]} failed when it was written")
+    return wrong
+
+
+def _complain(wrong: Sequence[str]) -> int:
+    if wrong:
+        print(f"readme: {'; '.join(wrong)}: run `make test`, then `make readme`", file=sys.stderr)
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
