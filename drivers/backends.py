@@ -133,6 +133,11 @@ class Backends:
         """Whether the first set-up of each has ended."""
         return all(backend.settled for backend in self)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the storage of every backend is known, or known not to be here."""
+        return all(each.id is not None or isinstance(each.trouble(), Absent) for each in self)
+
     def trouble(self, backend: Backend) -> Unavailable | None:
         """As `Backend.trouble`; the second of two backends on one storage is troubled too."""
         if (found := backend.trouble()) is not None:
@@ -207,6 +212,14 @@ class Backends:
             return None
         return backend.driver.get_volume_stats(options, refresh=refresh)
 
+    def told(self) -> Iterator[tuple[str, VolumeStats]]:
+        """Each name with what the backend tells from memory; without room while it serves nothing."""
+        for backend in self:
+            if (trouble := self.trouble(backend)) is None:
+                yield backend.name, backend.driver.get_volume_stats({}, refresh=False)
+            else:
+                yield backend.name, _out_of_service(backend, str(trouble))
+
     def close(self) -> None:
         """Stop the background work of all."""
         for backend in self:
@@ -232,6 +245,19 @@ def backend_id_of(object_id: str) -> str:
     if not is_id(object_id):
         raise NotFound(f"there is no {object_id!r}: ids look like <backend id>.<object id> here")
     return object_id.partition(".")[0]
+
+
+def _out_of_service(backend: Backend, reason: str) -> VolumeStats:
+    return VolumeStats(
+        driver_version=backend.driver.VERSION,
+        vendor_name=backend.driver.VENDOR_NAME,
+        volume_backend_name=backend.name,
+        storage_protocol=backend.driver.STORAGE_PROTOCOL,
+        total_capacity=0,
+        free_capacity=0,
+        max_volume_size=0,
+        unhealthy=reason,
+    )
 
 
 def _patience() -> float:

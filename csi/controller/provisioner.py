@@ -1,0 +1,242 @@
+"""The rules of everything that changes volumes and snapshots, free of any protocol.
+
+Every method may be called again with the same arguments after any failure. What a request asks for is
+compared and refused here, before a driver does anything; one object is changed by one call at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from csi.controller import abilities, sizes
+from csi.controller.parameters import BACKEND, snapshot_labels
+from csi.controller.requests import VolumeRequest, Wish, wish
+from csi.controller.sizes import Floor
+from drivers.backends import Backend, Backends, is_id
+from drivers.errors import Absent, Exhausted, Exists, Invalid, OutOfRange, Unavailable
+from drivers.interface import SnapshotDriver, VolumeDriver
+from drivers.locks import Locks
+from drivers.model import (
+    Content,
+    FsType,
+    Image,
+    SizeRange,
+    Snapshot,
+    SnapshotId,
+    SnapshotSpec,
+    Source,
+    SourceKind,
+    Volume,
+    VolumeId,
+    VolumeMode,
+    VolumeSpec,
+)
+
+
+class Provisioner:
+    """Makes, grows, copies, reverts and deletes on the backends of one node."""
+
+    def __init__(self, backends: Backends, locks: Locks, node: str) -> None:
+        """``locks`` are shared with everybody who changes volumes on this node."""
+        self._backends = backends
+        self._locks = locks
+        self._node = node
+
+    def create(self, request: VolumeRequest) -> Volume:
+        """The volume of that name, made now or found.
+
+        Raises `Exists` for one that is not what is asked for, `NotFound` without its source, `Invalid`
+        for what this backend never does, `OutOfRange` for a size that cannot be, `Exhausted` where
+        another node may do, and `InProgress` while its content is being copied.
+        """
+        if not request.name:
+            raise Invalid("the volume has no name")
+        backend = self._backend(request.parameters.get(BACKEND, ""))
+        wanted = wish(request, type(backend.driver))
+        source = [request.source.id] if request.source else []
+        with self._locks.hold(f"name:{request.name}", *source):
+            return self._find(wanted, backend) or self._make(wanted, backend)
+
+    def delete(self, volume_id: str) -> None:
+        """Make the volume and its data unreachable; success if there is none of that id."""
+        if is_id(volume_id):
+            with self._locks.hold(volume_id):
+                self._backends.of(volume_id).delete_volume(VolumeId(volume_id))
+
+    def expand(self, volume_id: str, size: SizeRange, mode: VolumeMode | None = None) -> Volume:
+        """The volume, grown to at least ``size.required`` bytes; never smaller than it was.
+
+        ``mode`` is how the caller uses it, if told. Raises `OutOfRange`, leaving it as it was, where
+        it would be larger than ``size.limit``.
+        """
+        with self._locks.hold(volume_id):
+            driver = self._backends.of(volume_id)
+            volume = driver.get_volume(VolumeId(volume_id))
+            if mode not in (None, volume.properties.mode):
+                raise Invalid(f"volume {volume_id} is a {volume.properties.mode.value} volume")
+            _check_growth(driver, volume, size)
+            if volume.size >= size.required:
+                return volume
+            return driver.extend_volume(volume.id, size.required)
+
+    def snapshot(self, name: str, volume_id: str, parameters: Mapping[str, str]) -> Snapshot:
+        """The snapshot of that name, cut now or found.
+
+        Raises `Exists` if it is one of another volume, and `NotFound` without the volume.
+        """
+        if not name:
+            raise Invalid("the snapshot has no name")
+        labels = snapshot_labels(parameters)
+        with self._locks.hold(f"snapshot-name:{name}", volume_id):
+            if found := self._find_snapshot(name):
+                return _of_volume(found, name, volume_id)
+            driver = abilities.snapshots(self._backends.of(volume_id))
+            return driver.create_snapshot(SnapshotSpec(name, VolumeId(volume_id), labels))
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Remove the snapshot; success if there is none of that id."""
+        if is_id(snapshot_id):
+            with self._locks.hold(snapshot_id):
+                driver = self._backends.of(snapshot_id)
+                if isinstance(driver, SnapshotDriver):
+                    driver.delete_snapshot(SnapshotId(snapshot_id))
+
+    def revert(self, volume_id: str, snapshot_id: str) -> Volume:
+        """The volume with the bytes of its snapshot; its size, ids and other snapshots stay."""
+        with self._locks.hold(volume_id, snapshot_id):
+            driver = self._backends.of(volume_id)
+            if self._backends.of(snapshot_id) is not driver:
+                raise Invalid(f"snapshot {snapshot_id} is not one of volume {volume_id}")
+            able = abilities.reverts(driver)
+            return able.revert_to_snapshot(VolumeId(volume_id), SnapshotId(snapshot_id))
+
+    def copy_in(self, volume_id: str, image: BinaryIO, size: int, sha256: str) -> Image:
+        """See `VolumeDriver.copy_image_to_volume`."""
+        with self._locks.hold(volume_id):
+            driver = self._backends.of(volume_id)
+            return driver.copy_image_to_volume(VolumeId(volume_id), image, size, sha256)
+
+    def copy_out(self, volume_id: str, image: BinaryIO) -> Image:
+        """See `VolumeDriver.copy_volume_to_image`."""
+        with self._locks.hold(volume_id):
+            return self._backends.of(volume_id).copy_volume_to_image(VolumeId(volume_id), image)
+
+    def _backend(self, name: str) -> Backend:
+        known = self._backends.by_name
+        if not name and len(known) == 1:
+            return next(iter(known.values()))
+        if name not in known:
+            fault = f"{name!r} is not a backend of node {self._node}" if name else "is missing"
+            raise Invalid(f"parameter {BACKEND}: {fault}; allowed: {', '.join(known)}")
+        return known[name]
+
+    def _find(self, wanted: Wish, backend: Backend) -> Volume | None:
+        """The volume of that name, on whichever backend; the one that is asked for must be able to tell."""
+        name = wanted.request.name
+        self._use_for_creation(backend)
+        for driver in self._backends.usable():
+            if found := driver.find_volume(name):
+                if driver is not backend.driver:
+                    raise Exists(
+                        f"volume {name!r} exists as {found.id} on backend {driver.name!r}, not on"
+                        f" {backend.name!r}: delete it first, or use another name"
+                    )
+                wanted.refuse_unless_served_by(found)
+                return found
+        return None
+
+    def _use_for_creation(self, backend: Backend) -> VolumeDriver:
+        try:
+            return self._backends.use(backend)
+        except Absent as error:
+            raise Exhausted(str(error)) from None
+
+    def _make(self, wanted: Wish, backend: Backend) -> Volume:
+        if not wanted.request.here:
+            raise Exhausted(
+                f"volume {wanted.request.name!r} is wanted on other nodes than {self._node}, which is"
+                " the only one that reaches the disks here"
+            )
+        driver = self._use_for_creation(backend)
+        if wanted.request.source is not None:
+            return self._copy(wanted, driver, wanted.request.source)
+        return driver.create_volume(_spec(wanted))
+
+    def _copy(self, wanted: Wish, driver: VolumeDriver, source: Source) -> Volume:
+        self._refuse_foreign(source, driver)
+        if source.kind is SourceKind.SNAPSHOT:
+            snapshots = abilities.snapshots(driver)
+            snapshot_id = SnapshotId(source.id)
+            spec = _spec(wanted, snapshots.get_snapshot(snapshot_id))
+            return snapshots.create_volume_from_snapshot(spec, snapshot_id)
+        spec = _spec(wanted, driver.get_volume(VolumeId(source.id)))
+        return abilities.clones(driver).create_cloned_volume(spec, VolumeId(source.id))
+
+    def _refuse_foreign(self, source: Source, driver: VolumeDriver) -> None:
+        try:
+            home = self._backends.of(source.id)
+        except Unavailable as error:
+            if self._backends.complete:
+                # Of another node, then: the answer that makes the sidecar choose another one.
+                raise Exhausted(f"{source.kind.value} {source.id}: {error}") from None
+            raise
+        if home is not driver:
+            raise Invalid(
+                f"{source.kind.value} {source.id} is on backend {home.name!r}, and a copy stays there:"
+                f" use a StorageClass with {BACKEND}: {home.name}"
+            )
+
+    def _find_snapshot(self, name: str) -> Snapshot | None:
+        for driver in self._backends.usable():
+            if isinstance(driver, SnapshotDriver) and (found := driver.find_snapshot(name)):
+                return found
+        return None
+
+
+def _of_volume(found: Snapshot, name: str, volume_id: str) -> Snapshot:
+    if found.volume_id != volume_id:
+        raise Exists(
+            f"snapshot {name!r} exists as {found.id} of volume {found.volume_id}, not of {volume_id}:"
+            " delete it first, or use another name"
+        )
+    return found
+
+
+def _spec(wanted: Wish, source: Volume | Snapshot | None = None) -> VolumeSpec:
+    inherited = _held(wanted, source) if source else None
+    properties = wanted.properties(inherited)
+    floors = []
+    if properties.mode is VolumeMode.FILESYSTEM:
+        floors.append(sizes.filesystem_floor(FsType(properties.fs_type)))
+    if source is not None:
+        floors.append(Floor(source.size, f"its source {source.id}"))
+    return VolumeSpec(
+        name=wanted.request.name,
+        size=sizes.choose(wanted.request.size, *floors),
+        properties=properties,
+        options=wanted.parameters.options,
+    )
+
+
+def _held(wanted: Wish, source: Volume | Snapshot) -> FsType | None:
+    """The filesystem in ``source``; raises `Invalid` if another one is asked for."""
+    if source.content in (Content.BLANK, Content.FORMATTING) or not source.properties.fs_type:
+        return None
+    held = FsType(source.properties.fs_type)
+    if wanted.use.fs_type not in (None, held):
+        raise Invalid(
+            f"{source.id} holds {held.value}, and a copy of it is what it is: ask for fs type"
+            f" {held.value}"
+        )
+    return held
+
+
+def _check_growth(driver: VolumeDriver, volume: Volume, size: SizeRange) -> None:
+    unit = driver.get_volume_stats(volume.options, refresh=False).allocation_unit
+    grown = max(volume.size, sizes.round_up(size.required, unit))
+    if grown not in SizeRange(0, size.limit):
+        raise OutOfRange(
+            f"volume {volume.id} has {volume.size} bytes and would have {grown}, in units of {unit},"
+            f" but only {size.limit} are allowed"
+        )

@@ -1,0 +1,90 @@
+"""What a caller asks of the provisioner, free of any protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from csi.controller.access import Access, Use, agree
+from csi.controller.parameters import Parameters, parse
+from drivers.errors import Exists
+from drivers.interface import VolumeDriver
+from drivers.model import FsType, Properties, SizeRange, Source, Volume, VolumeMode
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRequest:
+    """A volume somebody wants, before anything of it is checked against a backend.
+
+    ``size.required`` is 0 where no size is named. ``here`` says whether the caller would take a volume
+    that only this node reaches.
+    """
+
+    name: str
+    size: SizeRange
+    accesses: tuple[Access, ...]
+    parameters: Mapping[str, str]
+    source: Source | None = None
+    here: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A request as a backend of one driver takes it."""
+
+    request: VolumeRequest
+    use: Use
+    parameters: Parameters
+
+    def properties(self, inherited: FsType | None = None) -> Properties:
+        """What is kept with the volume; ``inherited`` is the filesystem that its source holds."""
+        filesystem = self.use.mode is VolumeMode.FILESYSTEM
+        fs_type = self.use.fs_type or inherited or FsType.EXT4
+        return Properties(
+            mode=self.use.mode,
+            fs_type=fs_type.value if filesystem else "",
+            access_modes=self.use.access_modes,
+            pvc_name=self.parameters.pvc_name,
+            pvc_namespace=self.parameters.pvc_namespace,
+            pv_name=self.parameters.pv_name,
+            storage_class=self.parameters.storage_class,
+            mkfs_options=self.parameters.mkfs_options if filesystem else "",
+        )
+
+    def refuse_unless_served_by(self, found: Volume) -> None:
+        """Raise `Exists`, naming the fact, if the volume of this name is not what is wanted.
+
+        A size is compared with the one asked for at creation as well, because rounding and growth
+        have changed it since; what nobody asked for now is not compared.
+        """
+        for fact, wanted, held in self._facts(found):
+            if wanted != held:
+                raise Exists(
+                    f"volume {self.request.name!r} exists as {found.id} with {fact} {held!r}, not"
+                    f" {wanted!r}: delete it first, or use another name"
+                )
+
+    def _facts(self, found: Volume) -> list[tuple[str, object, object]]:
+        size, made = self.request.size, self.properties()
+        sized = size.required == found.requested or found.size in size
+        facts: list[tuple[str, object, object]] = [
+            ("size", found.size if sized else size.required or size.limit, found.size),
+            ("content source", _told(self.request.source), _told(found.source)),
+            ("volume mode", made.mode.value, found.properties.mode.value),
+            ("mkfs options", made.mkfs_options, found.properties.mkfs_options),
+        ]
+        if self.use.fs_type is not None:
+            facts.append(("filesystem", self.use.fs_type.value, found.properties.fs_type))
+        for key, value in self.parameters.options.items():
+            facts.append((key, value, found.options.get(key, "")))
+        return facts
+
+
+def wish(request: VolumeRequest, driver: type[VolumeDriver]) -> Wish:
+    """``request``, checked against what backends of ``driver`` know. Raises `Invalid`."""
+    parameters = parse(request.parameters, driver)
+    return Wish(request, agree(request.accesses, parameters.fs_type), parameters)
+
+
+def _told(source: Source | None) -> str:
+    return f"{source.kind.value} {source.id}" if source else "none"
