@@ -1,0 +1,87 @@
+"""The reference pages that are written by hand miss nothing that the code has."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from csi import settings
+from csi.controller import parameters
+from csi.rpc import status
+from drivers import errors
+from drivers.interface import load_drivers
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference"
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def rows(name: str) -> dict[str, str]:
+    """The rows of the page's tables by what their first cell has between backquotes."""
+    found = {}
+    for line in page(name).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and cells[0].endswith("`"):
+            found[cells[0].strip("`")] = line
+    return found
+
+
+def test_every_key_of_the_configuration_is_explained_with_its_default() -> None:
+    explained = rows("configuration.md")
+    for field in msgspec.structs.fields(settings._File):
+        assert field.encode_name in explained
+        if isinstance(field.default, str | Path):
+            assert f"`{field.default}`" in explained[field.encode_name]
+
+
+def test_every_key_of_a_backends_heading_is_explained() -> None:
+    for field in msgspec.structs.fields(settings._Heading):
+        assert field.encode_name in rows("configuration.md")
+
+
+def test_the_example_of_the_configuration_is_valid(tmp_path: Path) -> None:
+    example = page("configuration.md").split("```yaml\n")[1].split("```")[0]
+    file = tmp_path / "node.yaml"
+    file.write_text(example)
+    read = settings.read(file, load_drivers(), environment={})
+    assert [each.name for each in read.backends] == ["fast", "scratch"]
+
+
+def test_the_example_of_a_refusal_is_what_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("node: n\nbackends: [{name: a, driver: lvm, volumeGroup: v, wipe: zeros}]\n")
+    with pytest.raises(settings.BadSettings) as refused:
+        settings.read(file, load_drivers(), environment={})
+    said = str(refused.value).replace(str(file), "node.yaml")
+    assert f"hearth: {said}\n" in page("configuration.md")
+
+
+def test_every_parameter_is_explained() -> None:
+    text = page("parameters.md")
+    for key in (*parameters.GENERAL, *parameters.SNAPSHOT_LABELS):
+        assert f"`{key}`" in text
+
+
+def test_every_parameter_of_a_driver_is_explained() -> None:
+    for name, driver in load_drivers().items():
+        if driver.__module__.startswith("drivers."):
+            for key in driver.PARAMETERS:
+                assert f"`{parameters.OURS}{key}`" in page(f"drivers/{name}.md")
+
+
+def test_every_error_is_explained_with_its_code() -> None:
+    explained = rows("error-codes.md")
+    classes = [
+        each
+        for _, each in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(each, errors.StorageError) and each is not errors.StorageError
+    ]
+    assert len(classes) >= 12
+    for each in classes:
+        code = status.CODES[next(kind for kind in each.__mro__ if kind in status.CODES)]
+        assert f"| {code.name} |" in explained[each.__name__]
