@@ -2,20 +2,26 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tools.labkit import errors, guest, options, packages, status
+from tools.labkit import errors, guest, host, options, packages, status
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and return the status to exit with."""
     try:
         chosen = options.parse(arguments, os.environ)
-        packages.ensure()
-        return guest.run(chosen)
+        _refuse_nesting(chosen, os.environ)
+        packages.ensure(with_guest=not chosen.on_host)
+        return host.run(chosen) if chosen.on_host else guest.run(chosen)
     except errors.TimeLimit as e:
         print(f"lab: {e}", file=sys.stderr)
         return status.TIME_LIMIT
     except errors.LabFailed as e:
         print(f"lab: {e}", file=sys.stderr)
         return status.LAB_FAILED
+
+
+def _refuse_nesting(chosen: options.Options, environment: Mapping[str, str]) -> None:
+    if environment.get("HEARTH_LAB") == "guest" and not chosen.on_host:
+        raise errors.LabFailed("this is a guest of the lab already: run the command itself")

@@ -10,7 +10,7 @@ share() {
     mkdir -p "$1" && mount -n -t hostfs -o "$1" none "$1"
 }
 
-# Defines mount_shares and become_command.
+# Sets terminal; defines mount_shares and become_command.
 . "$LAB_FOLDER/job"
 
 mount -n -t proc proc /proc
@@ -53,14 +53,18 @@ mount -n --bind /usr/lib/uml/modules /lib/modules
 modprobe -a dm-mod loop dm-thin-pool dm-snapshot dm-raid dm-flakey dm-delay dm-log-writes \
     ext4 xfs btrfs
 ip link set lo up
+ulimit -Hn 524288 # as under systemd
 cat /etc/hostname >/proc/sys/kernel/hostname
 echo 1 >/proc/sys/vm/panic_on_oom    # a guest without memory is an error, not a slow mystery
 echo 1 >/proc/sys/kernel/panic_on_oops # nor may it go on after a fault in the kernel
 
-if [ "$LAB_MODE" = shell ]; then
-    stty -F /dev/tty1 sane $LAB_TERMINAL
-    (become_command) <>/dev/tty1 >&0 2>&1
-    echo $? >"$LAB_FOLDER/status"
+if [ -n "$terminal" ]; then
+    exec 6<>/dev/tty1
+    # shellcheck disable=SC2086 # several words on purpose
+    stty sane $terminal <&6
+    (become_command 6>&-) <>/dev/tty1 >&0 2>&1
+    status=$?
+    stty sane <&6 # waits for the output
 else
     # The consoles are raw byte channels to the runner. They are held open here, and a process
     # copies from a pipe: the command sees no terminal, as under any other runner.
@@ -84,8 +88,8 @@ else
     wait "$out" "$err"
     stty raw <&6 # setting a terminal waits for its output to be written, and however long
     stty raw <&7
-    echo $status >"$LAB_FOLDER/status"
 fi
+echo $status >"$LAB_FOLDER/status"
 
 # Only hostfs: a suspended device must not keep the guest from ending.
 sync -f /

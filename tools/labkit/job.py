@@ -1,5 +1,6 @@
 """The part of a guest's start that differs from run to run, as a shell file its init reads."""
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,12 +12,22 @@ SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/s
 
 
 def render(
-    command: Iterable[str], *, folder: Path, environment: Mapping[str, str], shares: Iterable[Path]
+    command: Iterable[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    shares: Iterable[Path],
+    terminal: os.terminal_size | None = None,
 ) -> str:
-    """Shell functions that mount the shared folders and become the command."""
+    """Shell functions that mount the shared folders and become the command.
+
+    A `terminal` means that the command is to have one, of that size.
+    """
+    stty = f"rows {terminal.lines} columns {terminal.columns}" if terminal else ""
     variables = [f"{name}={value}" for name, value in environment.items()]
     return "\n".join(
         [
+            f"terminal={shlex.quote(stty)}",
             "mount_shares() {",
             "    :",
             *(f"    share {shlex.quote(str(share))}" for share in hidden(shares)),

@@ -3,6 +3,7 @@
 import mmap
 import os
 import string
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,23 +22,31 @@ def disk_names(count: int) -> tuple[str, ...]:
 
 
 def command_line(
-    folder: Path, *, memory: int, cpu: int, disks: Sequence[int], consoles: Sequence[str]
+    folder: Path,
+    *,
+    memory: int,
+    cpu: int,
+    disks: Sequence[int],
+    consoles: Sequence[str],
+    namespace: Sequence[str] = (),
 ) -> list[str]:
     """The program and arguments of a guest that runs the init script in `folder`.
 
     `disks` are open files, named by descriptor: they need no name in any folder, so nothing is
-    left of them whatever ends the lab. `consoles` are channels for tty1, tty2 and so on.
+    left of them whatever ends the lab. `consoles` are channels for tty1, tty2 and so on. `namespace`
+    is a command that starts another, see `process_namespace`.
     """
     return [
         *("taskset", "--cpu-list", str(cpu)),
         *("setpriv", "--pdeathsig", "KILL"),
+        *namespace,
         PROGRAM,
         f"mem={memory >> 10}K",
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"),
         f"init={folder}/init",
         f"uml_dir={folder}",
         f"LAB_FOLDER={folder}",
-        *("quiet", "panic=-1", "lsm="),
+        *("quiet", "panic=-1", "lsm=", "pty.legacy_count=0"),
         *("con=null", "con0=null,fd:1"),
         *(f"con{number}={channel}" for number, channel in enumerate(consoles, 1)),
         *(
@@ -47,10 +56,24 @@ def command_line(
     ]
 
 
+def process_namespace() -> tuple[str, ...]:
+    """What to start the guest with so that all its processes end when the first one does.
+
+    Its helper threads would otherwise outlive the kernel when the lab itself is killed. A shell
+    comes first, because signals a first process of a namespace sends itself have no effect, and
+    a kernel that panics ends itself by one. Without the right to make namespaces, as in many
+    containers, the guest starts without: then only a killed lab leaves something behind.
+    """
+    unshare = ("unshare", "--pid", "--fork", "--kill-child")
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode != 0:
+        return ()
+    return (*unshare, "sh", "-c", '"$@"; exit "$?"', "guest")
+
+
 def memory_folder(memory: int, folders: Sequence[Path] = MEMORY_FOLDERS) -> Path:
     """The first folder that has room for the guest's memory and allows to execute from it."""
     for folder in folders:
-        if folder.is_dir() and _free(folder) >= memory and _can_execute(folder):
+        if folder.is_dir() and _free(folder) >= memory and _allows_execution(folder):
             return folder
     names = ", ".join(map(str, folders))
     raise errors.LabFailed(
@@ -64,7 +87,7 @@ def _free(folder: Path) -> int:
     return filesystem.f_bavail * filesystem.f_frsize
 
 
-def _can_execute(folder: Path) -> bool:
+def _allows_execution(folder: Path) -> bool:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.truncate(mmap.PAGESIZE)
         try:

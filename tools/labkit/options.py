@@ -10,11 +10,12 @@ from tools.labkit import errors, sizes
 
 MAX_DISKS = 16  # user-mode Linux knows ubda to ubdp
 DEFAULT_TIMEOUT = 3600.0
+SHELL = ["setsid", "--ctty", "--wait", "bash"]  # job control needs a terminal of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run, and in what kind of machine. An empty command means an interactive shell."""
+    """What to run, and in what kind of machine."""
 
     command: tuple[str, ...]
     disks: tuple[int, ...] = ()
@@ -23,6 +24,7 @@ class Options:
     environment: tuple[tuple[str, str], ...] = ()
     shares: tuple[Path, ...] = ()
     cpu: int = 0
+    interactive: bool = False
     on_host: bool = False
 
 
@@ -30,8 +32,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     """Options from the command line and the environment; refuses what cannot work."""
     given = _parser().parse_args(arguments)
     command = tuple(given.command[1:] if given.command[:1] == ["--"] else given.command)
-    if given.action == "run" and not command:
+    if not command:
         raise errors.LabFailed("no command was given: tools/lab run [OPTION]... -- COMMAND")
+    if given.timeout is not None and not given.timeout > 0:
+        raise errors.LabFailed(f"--timeout {given.timeout:g}: a time limit is more than 0 seconds")
     if len(given.disk) > MAX_DISKS:
         raise errors.LabFailed(f"{len(given.disk)} disks were asked for, {MAX_DISKS} are possible")
     return Options(
@@ -42,6 +46,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         environment=tuple(_variable(text, environment) for text in given.env),
         shares=tuple(Path(share).resolve() for share in given.share),
         cpu=choose_cpu(given.cpu or environment.get("LAB_CPU"), os.sched_getaffinity(0)),
+        interactive=given.action == "shell",
         on_host=given.host,
     )
 
@@ -84,10 +89,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="stop the guest after so long and exit with 124 (default: %(default).0f)",
     )
+    run.add_argument(
+        "--host",
+        action="store_true",
+        help="no guest: run on this machine's own kernel, on loop devices",
+    )
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     shell = actions.add_parser("shell", help="give a prompt in the guest")
     _add_machine(shell)
-    shell.set_defaults(command=[], timeout=None)
+    shell.set_defaults(command=SHELL, timeout=None, host=False)
     return parser
 
 
@@ -104,8 +114,3 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         help="let the guest see this folder of the machine's own /tmp or /run",
     )
     add("--cpu", metavar="N", help="the core the guest is pinned to (default: $LAB_CPU, or any)")
-    add(
-        "--host",
-        action="store_true",
-        help="no guest: run on this machine's own kernel, on loop devices",
-    )

@@ -4,11 +4,13 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.labkit import errors
 
 VERSIONS = Path(__file__).resolve().parents[2] / "versions.env"
+GUEST = "user-mode-linux"
 
 
 def needed(text: str) -> tuple[str, ...]:
@@ -20,9 +22,10 @@ def needed(text: str) -> tuple[str, ...]:
     raise errors.LabFailed(f'{VERSIONS} has no line DEBIAN_PACKAGES="..."')
 
 
-def ensure() -> None:
+def ensure(*, with_guest: bool) -> None:
     """Install what is missing; say so, because it takes a while and changes the machine."""
-    missing = _missing(needed(VERSIONS.read_text()))
+    names = needed(VERSIONS.read_text())
+    missing = _missing([name for name in names if with_guest or name != GUEST])
     if not missing:
         return
     if os.geteuid() != 0:
@@ -32,7 +35,7 @@ def ensure() -> None:
     _apt("install", "--yes", "--no-install-recommends", *missing)
 
 
-def _missing(names: tuple[str, ...]) -> list[str]:
+def _missing(names: Sequence[str]) -> list[str]:
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *names]
     try:
         listed = subprocess.run(query, capture_output=True, text=True, check=False).stdout

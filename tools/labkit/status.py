@@ -17,6 +17,11 @@ def of_signal(number: int) -> int:
     return SIGNALLED + number
 
 
+def of_process(returncode: int) -> int:
+    """The status for a process that has ended, in the words of `subprocess`."""
+    return of_signal(-returncode) if returncode < 0 else returncode
+
+
 def read(file: Path, console: str) -> int:
     """The status the guest left for its command; without one the guest itself died."""
     try:
@@ -32,5 +37,7 @@ def why_it_died(console: str) -> str:
     """A message from the kernel's last words."""
     panic = PANIC.search(console)
     reason = f"panicked: {panic['reason'].strip()}" if panic else "ended before its command did"
-    last = "\n".join(console.splitlines()[-SHOWN_LINES:])
-    return f"the guest {reason}; its kernel's last words:\n{last}"
+    # What comes after the reason of a panic is a trace of the panic itself.
+    lines = (console[: panic.end()] if panic else console).splitlines()
+    last = "\n".join(lines[-SHOWN_LINES:])
+    return f"the guest {reason}\nIts kernel's last words were:\n{last}"

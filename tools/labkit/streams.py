@@ -5,59 +5,50 @@ those non-blocking for everybody who shares them.
 """
 
 import os
+import signal
 import threading
-from collections.abc import Callable
 
 CHUNK = 1 << 16
 
 
-class Pipe:
-    """A pipe whose writing end goes to the guest; the reading end sees the end of its last process."""
-
-    def __init__(self) -> None:
-        self.reader, self.writer = os.pipe()
-
-    def close_writer(self) -> None:
-        os.close(self.writer)
-
-
 class Pump(threading.Thread):
-    """Copies everything from a pipe to a descriptor, as soon as it comes."""
+    """Copies everything from one descriptor to another, as soon as it comes."""
 
-    def __init__(self, pipe: Pipe, target: int, consumer_gone: Callable[[], None]) -> None:
+    def __init__(self, source: int, target: int) -> None:
         super().__init__(daemon=True)
-        self._pipe = pipe
+        self._source = source
         self._target = target
-        self._consumer_gone = consumer_gone
+        self._main = threading.get_ident()
 
     def run(self) -> None:
         try:
-            while chunk := os.read(self._pipe.reader, CHUNK):
+            while chunk := os.read(self._source, CHUNK):
                 _write(self._target, chunk)
         except BrokenPipeError:
-            self._consumer_gone()
-        finally:
-            os.close(self._pipe.reader)
+            # Nobody reads any more: end like any program that writes into a closed pipe. Only
+            # the main thread runs handlers, and it must be woken from its wait.
+            signal.pthread_kill(self._main, signal.SIGPIPE)
 
 
 class Tail(threading.Thread):
     """Keeps the end of what the guest's kernel says, for the day it says why it died."""
 
-    def __init__(self, pipe: Pipe, keep: int = 1 << 16) -> None:
+    def __init__(self, source: int, keep: int = 1 << 16) -> None:
         super().__init__(daemon=True)
-        self._pipe = pipe
+        self._source = source
         self._keep = keep
         self._kept = b""
 
     def run(self) -> None:
-        while chunk := os.read(self._pipe.reader, CHUNK):
+        while chunk := os.read(self._source, CHUNK):
             self._kept = (self._kept + chunk)[-self._keep :]
-        os.close(self._pipe.reader)
 
     def text(self) -> str:
+        """What was kept; complete once the thread is joined."""
         return self._kept.decode(errors="replace")
 
 
 def _write(target: int, chunk: bytes) -> None:
-    while chunk:
-        chunk = chunk[os.write(target, chunk) :]
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(target, rest) :]
