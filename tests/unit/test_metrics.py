@@ -1,0 +1,156 @@
+"""What Prometheus is told, and that its page in the documentation names exactly that."""
+
+import math
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from csi.metrics import Metrics
+from drivers.exec import Host
+from drivers.model import GIB, INFINITE, UNKNOWN, Progress, VolumeStats
+
+PAGE = Path(__file__).parents[2] / "docs/reference/metrics.md"
+
+THIN = VolumeStats(
+    driver_version="1.0.0",
+    vendor_name="Hearth",
+    volume_backend_name="fast",
+    storage_protocol="local",
+    total_capacity=100 * GIB,
+    free_capacity=40 * GIB,
+    provisioned_capacity=70 * GIB,
+    max_volume_size=40 * GIB,
+    data_ratio=0.6,
+    metadata_ratio=0.1,
+    volumes=3,
+    snapshots=2,
+    wiping=1,
+    jobs=[Progress("copy", "vg.1", done=10, total=30)],
+)
+ODD = VolumeStats(
+    driver_version="0.1.0",
+    vendor_name='An "odd" one',
+    volume_backend_name="odd",
+    storage_protocol="iSCSI",
+    total_capacity=INFINITE,
+    free_capacity=UNKNOWN,
+    unhealthy="the array does not answer",
+)
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scrape(metrics: Metrics) -> Samples:
+    families = text_string_to_metric_families(metrics.page().decode())
+    samples = [sample for family in families for sample in family.samples]
+    found = {(one.name, frozenset(one.labels.items())): one.value for one in samples}
+    assert len(found) == len(samples), "a sample is there twice"
+    return found
+
+
+def full() -> Metrics:
+    """Metrics in which every family has a sample."""
+    metrics = Metrics("1.2.3")
+    metrics.show_backends(lambda: [("fast", THIN), ("odd", ODD)])
+    metrics.call_began()
+    metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
+    metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
+    return metrics
+
+
+def of(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((name, frozenset(labels.items())))
+
+
+def test_a_backend_shows_what_it_knows() -> None:
+    samples = scrape(full())
+    expected = {
+        "total_bytes": 100 * GIB,
+        "free_bytes": 40 * GIB,
+        "provisioned_bytes": 70 * GIB,
+        "max_volume_bytes": 40 * GIB,
+        "data_ratio": 0.6,
+        "metadata_ratio": 0.1,
+        "volumes": 3,
+        "snapshots": 2,
+        "wiping": 1,
+        "healthy": 1,
+    }
+    for name, value in expected.items():
+        assert of(samples, f"hearth_backend_{name}", backend="fast") == value, name
+    job = {"backend": "fast", "job": "copy", "object": "vg.1"}
+    assert of(samples, "hearth_job_done_bytes", **job) == 10
+    assert of(samples, "hearth_job_total_bytes", **job) == 30
+
+
+def test_unknown_is_absent_infinite_is_inf_and_unhealthy_is_zero() -> None:
+    samples = scrape(full())
+    assert of(samples, "hearth_backend_total_bytes", backend="odd") == math.inf
+    assert of(samples, "hearth_backend_healthy", backend="odd") == 0
+    for name in ("free_bytes", "max_volume_bytes", "data_ratio", "metadata_ratio"):
+        assert of(samples, f"hearth_backend_{name}", backend="odd") is None, name
+
+
+def test_a_backend_says_what_it_is() -> None:
+    labels = {
+        "backend": "odd",
+        "driver_version": "0.1.0",
+        "vendor_name": 'An "odd" one',
+        "volume_backend_name": "odd",
+        "storage_protocol": "iSCSI",
+    }
+    assert of(scrape(full()), "hearth_backend_info", **labels) == 1
+
+
+def test_every_scrape_asks_the_backends_again() -> None:
+    metrics, backends = Metrics("1.2.3"), [("fast", THIN)]
+    metrics.show_backends(lambda: backends)
+    assert of(scrape(metrics), "hearth_backend_volumes", backend="fast") == 3
+    backends.clear()
+    assert of(scrape(metrics), "hearth_backend_volumes", backend="fast") is None
+
+
+def test_real_programs_are_measured_under_their_names() -> None:
+    metrics = Metrics("1.2.3")
+    run = Host(observe=metrics.command_ended)
+    run(["true"])
+    run(["/bin/false"], ok=[1])
+    run(["sh", "-c", "kill -9 $$"], ok=[-9])
+    samples = scrape(metrics)
+    for program, code in (("true", "0"), ("false", "1"), ("sh", "-9")):
+        assert of(samples, "hearth_command_seconds_count", program=program, code=code) == 1
+
+
+def test_two_instances_share_nothing() -> None:
+    first, second = Metrics("1.2.3"), Metrics("1.2.3")
+    first.call_began()
+    assert of(scrape(second), "hearth_rpc_in_flight") == 0
+
+
+def test_the_version_is_told() -> None:
+    [(_, labels)] = [key for key in scrape(full()) if key[0] == "hearth_build_info"]
+    assert dict(labels)["version"] == "1.2.3"
+
+
+def exposed() -> dict[str, tuple[str, frozenset[str]]]:
+    """Name, type and labels of every family, as a scrape shows them."""
+    lines = full().page().decode()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", lines, re.MULTILINE))
+    labels: dict[str, frozenset[str]] = {}
+    for name, pairs in scrape(full()):
+        family = re.sub(r"_(bucket|sum|count)$", "", name) if name not in kinds else name
+        keys = frozenset(key for key, _ in pairs) - {"le"}
+        labels[family] = labels.get(family, keys) | keys
+    assert labels.keys() == kinds.keys()
+    return {name: (kind, labels[name]) for name, kind in kinds.items()}
+
+
+def documented() -> dict[str, tuple[str, frozenset[str]]]:
+    rows = re.findall(r"^\| `(hearth_\w+)` \| (\w+) \|([^|]*)\|", PAGE.read_text(), re.MULTILINE)
+    assert len(rows) == len({name for name, _, _ in rows})
+    return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def test_the_reference_page_names_every_metric_its_type_and_labels_and_no_other() -> None:
+    assert documented() == exposed()

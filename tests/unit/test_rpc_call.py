@@ -1,0 +1,217 @@
+"""What happens around every RPC, seen through a real socket."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import pytest
+
+from csi import logs
+from csi.metrics import Metrics
+from csi.rpc.client import SERVICES, Client
+from csi.spec import csi_pb2
+from drivers import exec as programs
+from drivers.errors import Exhausted
+from tests.fakes.services import Controller, failing_with, refusal, serving
+
+
+class Liar:
+    """A Controller that returns the wrong message; its name is set below."""
+
+    def CreateVolume(self, _request: csi_pb2.CreateVolumeRequest) -> csi_pb2.DeleteVolumeResponse:
+        return csi_pb2.DeleteVolumeResponse()
+
+
+Liar.__name__ = "Controller"
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """The log lines of calls so far, as JSON has them."""
+    caplog.set_level(logging.DEBUG, "csi.rpc.call")
+
+    def read() -> list[dict[str, Any]]:
+        form = logs.Json()
+        return [json.loads(form.format(record)) for record in caplog.records]
+
+    return read
+
+
+def code_of(client: Client, name: str) -> grpc.StatusCode:
+    return refusal(client.controller.CreateVolume, csi_pb2.CreateVolumeRequest(name=name))[0]
+
+
+def test_the_callers_deadline_is_the_programs_deadline(tmp_path: Path) -> None:
+    controller = Controller()
+    with serving(tmp_path / "csi.sock", controller) as client:
+        client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name="a"), timeout=20)
+        client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name="b"))
+        client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name="c"), timeout=10**8)
+    first, *others = controller.remaining
+    assert first is not None
+    assert 15 < first < 20.5
+    assert others == [None, None]
+    assert programs.remaining() is None
+
+
+def test_a_call_makes_one_line_with_method_code_duration_and_objects(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    with serving(tmp_path / "csi.sock", Controller()) as client:
+        client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name="pvc-1"))
+    [line] = lines()
+    assert line["method"] == "/csi.v1.Controller/CreateVolume"
+    assert line["code"] == "OK"
+    assert 0 <= line["seconds"] < 5
+    assert line["name"] == "pvc-1"
+    assert line["volume_id"] == "fake.0"
+    assert line["level"] == "INFO"
+
+
+def test_what_is_asked_all_the_time_is_logged_at_debug_and_its_failure_is_not(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    with serving(tmp_path / "csi.sock", failing_with(Exhausted("full"))) as client:
+        client.identity.Probe(csi_pb2.ProbeRequest())
+        client.identity.GetPluginCapabilities(csi_pb2.GetPluginCapabilitiesRequest())
+        code_of(client, "broken")
+    assert [line["level"] for line in lines()] == ["DEBUG", "DEBUG", "WARNING"]
+    assert lines()[-1]["message"].endswith("name='broken': full")
+
+
+def test_every_line_of_a_call_carries_its_id(tmp_path: Path) -> None:
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.Text())
+
+    class Talker(Controller):
+        def CreateVolume(
+            self, request: csi_pb2.CreateVolumeRequest
+        ) -> csi_pb2.CreateVolumeResponse:
+            logging.getLogger("talker").warning("at work")
+            return super().CreateVolume(request)
+
+    Talker.__name__ = "Controller"
+    names = ["talker", "csi.rpc.call"]
+    for name in names:
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        with serving(tmp_path / "csi.sock", Talker()) as client:
+            for name in ("a", "b"):
+                client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name=name))
+    finally:
+        for name in names:
+            logging.getLogger(name).removeHandler(handler)
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    first, second, third, fourth = (line.split()[2] for line in stream.getvalue().splitlines())
+    assert first == second != third == fourth
+    assert logs.call_id.get() == "-"
+
+
+def test_a_bug_is_internal_and_logged_with_its_trace_and_without_secrets(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    request = csi_pb2.CreateVolumeRequest(
+        name="broken", parameters={"layout": "thin"}, secrets={"key": "hunter2"}
+    )
+    broken = failing_with(ZeroDivisionError("division of the ways"))
+    with serving(tmp_path / "csi.sock", broken) as client:
+        code, message = refusal(client.controller.CreateVolume, request)
+    assert code is grpc.StatusCode.INTERNAL
+    assert "division" not in message
+    [line] = lines()
+    assert line["level"] == "ERROR"
+    assert "ZeroDivisionError: division of the ways" in line["exception"]
+    assert "thin" in line["message"]
+    assert "hunter2" not in json.dumps(line)
+
+
+def test_an_answer_of_the_wrong_kind_is_a_bug(tmp_path: Path) -> None:
+    with serving(tmp_path / "csi.sock", Liar()) as client:
+        assert code_of(client, "a") is grpc.StatusCode.INTERNAL
+
+
+def test_a_bad_string_is_refused_before_the_service_sees_it(tmp_path: Path) -> None:
+    controller = Controller()
+    with serving(tmp_path / "csi.sock", controller) as client:
+        assert code_of(client, "x\x07") is grpc.StatusCode.INVALID_ARGUMENT
+    assert controller.volumes == {}
+
+
+@contextmanager
+def raw_create(at: Path) -> Iterator[Callable[..., bytes]]:
+    """CreateVolume of a server at ``at``, as a call that takes and gives bytes."""
+    with (
+        serving(at, Controller()),
+        grpc.insecure_channel(f"unix:{at}") as channel,
+    ):
+        yield cast("Callable[..., bytes]", channel.unary_unary("/csi.v1.Controller/CreateVolume"))
+
+
+@pytest.mark.parametrize("raw", [b"\x0a\x02\xff\xfe", b"\x0a\x7f", b"\xff"])
+def test_bytes_that_are_no_message_are_the_callers_fault(raw: bytes, tmp_path: Path) -> None:
+    with raw_create(tmp_path / "csi.sock") as create:
+        code, message = refusal(create, raw)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "csi.v1.CreateVolumeRequest" in message
+
+
+def test_fields_that_a_newer_caller_knows_are_ignored(tmp_path: Path) -> None:
+    newer = csi_pb2.CreateVolumeRequest(name="a").SerializeToString() + b"\xfa\x7f\x01x"
+    with raw_create(tmp_path / "csi.sock") as create:
+        answer = csi_pb2.CreateVolumeResponse.FromString(create(newer))
+    assert answer.volume.volume_id == "fake.0"
+
+
+def test_an_rpc_that_nobody_wrote_is_unimplemented(tmp_path: Path) -> None:
+    with serving(tmp_path / "csi.sock", Controller()) as client:
+        for call, request in (
+            (client.controller.ListVolumes, csi_pb2.ListVolumesRequest()),
+            (client.node.NodeGetInfo, csi_pb2.NodeGetInfoRequest()),
+        ):
+            assert refusal(call, request)[0] is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_alpha_rpcs_are_there_only_if_asked_for(tmp_path: Path) -> None:
+    request = csi_pb2.ControllerGetVolumeRequest(volume_id="fake.0")
+    with serving(tmp_path / "csi.sock", Controller()) as client:
+        code, _ = refusal(client.controller.ControllerGetVolume, request)
+        assert code is grpc.StatusCode.UNIMPLEMENTED
+    with serving(tmp_path / "csi.sock", Controller(), alpha=True) as client:
+        assert client.controller.ControllerGetVolume(request).volume.volume_id == "fake.0"
+
+
+def test_calls_are_counted_by_code_and_while_they_run(tmp_path: Path) -> None:
+    metrics, controller = Metrics("1.2.3"), failing_with(Exhausted("full"))
+    controller.slow.add("slow")
+    request = csi_pb2.CreateVolumeRequest(name="slow")
+    method = 'method="/csi.v1.Controller/CreateVolume"'
+    with serving(tmp_path / "csi.sock", controller, metrics=metrics) as client:
+        code_of(client, "broken")
+        slow = client.controller.CreateVolume.future(request)
+        assert controller.working.acquire(timeout=10)
+        assert controller.working.acquire(timeout=10)
+        assert b"hearth_rpc_in_flight 1.0\n" in metrics.page()
+        controller.go.set()
+        slow.result(timeout=10)
+    page = metrics.page().decode()
+    assert "hearth_rpc_in_flight 0.0\n" in page
+    assert f'hearth_rpc_total{{code="OK",{method}}} 1.0\n' in page
+    assert f'hearth_rpc_total{{code="RESOURCE_EXHAUSTED",{method}}} 1.0\n' in page
+    assert f"hearth_rpc_seconds_count{{{method}}} 2.0\n" in page
+
+
+def test_the_client_has_every_rpc_of_its_services() -> None:
+    with Client("unix:///nowhere/csi.sock") as client:
+        for name, stub in (
+            ("Identity", client.identity),
+            ("Controller", client.controller),
+            ("Node", client.node),
+        ):
+            assert set(SERVICES[name].methods_by_name) == set(vars(stub))
