@@ -51,7 +51,7 @@ docs-serve: docs ## Read the documentation in a browser
 	$(VENV)/bin/mkdocs serve --strict
 
 proto: $(READY) ## Generate the protobuf code from csi/spec/*.proto
-	$(VENV)/bin/python -m tools.proto
+	PYTHON=$(VENV)/bin/python tools/proto
 
 readme: $(READY) ## Write the table of README.md from the registry and the last test reports
 	$(VENV)/bin/python -m tools.readme
