@@ -23,7 +23,7 @@ MACHINE_PATH = re.compile(r"/(?:root|work|home|farm)" + r"/[a-z]")
 REGISTRY = re.compile(
     r"pypi\." + r"org|proxy\.golang\." + r"org|files\.python" + r"hosted|npmjs\." + "org"
 )
-LATER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HACK)\b(?!_)")
+LATER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b(?!_)")
 CALLS = {
     "mock" + ".patch": "a seam is missing where a mock is needed",
     "monkeypatch.set" + "attr": "a seam is missing where a mock is needed",
