@@ -1,0 +1,179 @@
+"""Block devices that are open and proven to be what a driver said they are.
+
+A path below /dev proves nothing: the node may be stale, or belong to another device by now. So the
+device is opened once, the open descriptor is compared with what the kernel says of it, and programs
+get that descriptor instead of the path.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.errors import Precondition, Unavailable
+from drivers.exec import Run
+from drivers.model import MIB, Connection
+from drivers.mountinfo import Device as Number
+
+BLKGETSIZE64 = 0x80081272
+LOOP_GET_STATUS64 = 0x4C05
+
+NOTHING_FOUND = 2
+AMBIVALENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An open block device. ``size`` is in bytes, ``number`` its major and minor."""
+
+    path: Path
+    descriptor: int
+    number: Number
+    size: int
+
+    @property
+    def link(self) -> str:
+        """A path that leads to exactly this device, here and in a program that gets the descriptor."""
+        return f"/proc/self/fd/{self.descriptor}"
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes as they are on the device now; raises `Unavailable` if they cannot be read."""
+        # A filesystem writes past this cache while it is mounted.
+        os.posix_fadvise(self.descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+        try:
+            found = os.pread(self.descriptor, length, offset)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.path} cannot be read at {offset}: {error.strerror}"
+            ) from error
+        if len(found) != length:
+            raise Unavailable(f"{self.path} ends at {offset + len(found)}, not at {self.size}")
+        return found
+
+    def require_same(self, descriptor: int) -> None:
+        """Raise `Unavailable` unless the open file is a node of this device."""
+        if number_of(descriptor) != self.number:
+            raise Unavailable(f"{self.path} leads to another device than a moment ago; ask again")
+
+    def require_free(self) -> None:
+        """Raise `Precondition` if anything has the device for itself: a mount, mkfs, a RAID..."""
+        try:
+            os.close(os.open(self.link, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise Unavailable(f"{self.path} cannot be opened: {error.strerror}") from error
+            raise Precondition(f"{self.path} is in use, by a mount or by a program on it") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a device holds, as blkid names it."""
+
+    type: str
+    usage: str
+
+
+@contextmanager
+def opened(connection: Connection) -> Iterator[Device]:
+    """The device of a connection, open for reading; raises `Unavailable` if it is not that device."""
+    try:
+        descriptor = os.open(connection.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise Unavailable(f"{connection.path} cannot be opened: {error.strerror}") from error
+    try:
+        yield _proven(connection, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def number_of(descriptor: int) -> Number | None:
+    """The major and minor number of an open block device, None for any other file."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISBLK(found.st_mode):
+        return None
+    return os.major(found.st_rdev), os.minor(found.st_rdev)
+
+
+def size_of(descriptor: int) -> int:
+    """The bytes of an open block device."""
+    return int.from_bytes(fcntl.ioctl(descriptor, BLKGETSIZE64, bytes(8)), "little")
+
+
+def signature(device: Device, run: Run) -> Signature | None:
+    """What blkid finds on the device, None for nothing at all.
+
+    Raises `Precondition` if it finds several things at once.
+    """
+    # -p reads the device and not a cache. Its "nothing found" is also its answer to a device that
+    # it cannot open, hence the proof of the device before and `require_zeros` after.
+    result = run(
+        ["blkid", "-p", "-o", "export", device.link],
+        ok=(0, NOTHING_FOUND, AMBIVALENT),
+        pass_fds=(device.descriptor,),
+    )
+    if result.code == AMBIVALENT:
+        raise Precondition(
+            f"{device.path} holds signatures of several things at once; look with wipefs --no-act"
+        )
+    if result.code == NOTHING_FOUND:
+        return None
+    found = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
+    kind = found.get("TYPE") or f"a partition table ({found.get('PTTYPE', 'of an unknown kind')})"
+    return Signature(kind, found.get("USAGE", ""))
+
+
+def require_zeros(device: Device) -> None:
+    """Raise `Precondition` unless the first and the last MiB are zeros, as in a volume made empty."""
+    length = min(MIB, device.size)
+    for offset in (0, device.size - length):
+        if device.read(offset, length).strip(b"\0"):
+            raise Precondition(
+                f"{device.path} has data between {offset} and {offset + length} although it was made"
+                " empty; it is not formatted: look what wrote to it, then delete the volume"
+            )
+
+
+def _proven(connection: Connection, descriptor: int) -> Device:
+    number = number_of(descriptor)
+    if number is None:
+        raise Unavailable(f"{connection.path} is not a block device")
+    if not (connection.dm_uuid or connection.backing_file):
+        raise Unavailable(f"nothing tells what device {connection.path} must be; it is not used")
+    if connection.dm_uuid:
+        _require_dm_uuid(connection, number)
+    if connection.backing_file:
+        _require_backing(connection, descriptor, connection.backing_file)
+    if (size := size_of(descriptor)) != connection.size:
+        raise Unavailable(f"{connection.path} has {size} bytes, expected are {connection.size}")
+    return Device(connection.path, descriptor, number, size)
+
+
+def _require_dm_uuid(connection: Connection, number: Number) -> None:
+    file = Path(f"/sys/dev/block/{number[0]}:{number[1]}/dm/uuid")
+    try:
+        found = file.read_text().strip()
+    except FileNotFoundError:
+        found = "none: it is not a device-mapper device"
+    if found != connection.dm_uuid:
+        raise Unavailable(
+            f"{connection.path} is another device: its device-mapper UUID is {found},"
+            f" expected is {connection.dm_uuid}"
+        )
+
+
+def _require_backing(connection: Connection, descriptor: int, file: Path) -> None:
+    expected = file.stat()
+    try:
+        # struct loop_info64 begins with device and inode of the file.
+        info = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(232))
+    except OSError:
+        raise Unavailable(f"{connection.path} is not a loop device in use") from None
+    if struct.unpack_from("QQ", info) != (expected.st_dev, expected.st_ino):
+        raise Unavailable(f"{connection.path} has another file behind it than {file}")
