@@ -40,7 +40,7 @@ def create_thick(
     ``shape`` are the options of its layout, ``on`` the disks (or ranges of extents) it must use.
     """
     return [
-        "lvm", "lvcreate", "--yes", "--zero", "n", "--wipesignatures", "n", "--setautoactivation", "n",
+        "lvm", "lvcreate", "--yes", "--zero", "n", "--wipesignatures", "n",
         *shape, "--extents", str(extents), "--name", name, *_tags(tags), "--", vg, *on,
     ]  # fmt: skip
 
@@ -130,19 +130,21 @@ def extend(vg: str, lv: str, *, extents: int, on: Iterable[str] = ()) -> Argv:
     return ["lvm", "lvextend", "--yes", "--extents", str(extents), "--", f"{vg}/{lv}", *on]
 
 
-def extend_cow(vg: str, lv: str) -> Argv:
-    """Grow a COW area to what its origin may need now."""
-    return ["lvm", "lvextend", "--yes", "--extents", "100%ORIGIN", "--", f"{vg}/{lv}"]
-
-
 def split(vg: str, snapshot: str) -> Argv:
     """Make a COW snapshot's area a plain volume of the same name, so that it can be wiped."""
     return ["lvm", "lvconvert", "--yes", "--splitsnapshot", "--", f"{vg}/{snapshot}"]
 
 
 def merge(vg: str, snapshot: str) -> Argv:
-    """Take the origin back to its COW snapshot, which is consumed."""
-    return ["lvm", "lvconvert", "--yes", "--merge", "--", f"{vg}/{snapshot}"]
+    """Take the origin back to its COW snapshot, which is consumed; looks each second if it is done."""
+    return ["lvm", "lvconvert", "--yes", "--merge", "--interval", "1", "--", f"{vg}/{snapshot}"]
+
+
+def wait_for_merge(vg: str, origin: str) -> Argv:
+    """Return when the merge into an active origin is done and the snapshot is gone."""
+    return [
+        "lvm", "lvpoll", "--polloperation", "merge", "--interval", "1", "--", f"{vg}/{origin}",
+    ]  # fmt: skip
 
 
 def _tags(tags: Iterable[str]) -> list[str]:

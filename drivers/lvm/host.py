@@ -15,6 +15,11 @@ from drivers.errors import Busy, CommandFailed, Exhausted, Exists, InUse, NotFou
 from drivers.exec import Result, Run, remaining
 from drivers.lvm import commands, config, report
 
+
+class Unchanged(StorageError):
+    """LVM found that there was nothing to change. It says so with the status of a failure."""
+
+
 LOCKED = re.compile(r"[Cc]an't get lock|Cannot get lock|flock.* failed")
 FAILURES: tuple[tuple[re.Pattern[str], type[StorageError], str], ...] = (
     (
@@ -30,6 +35,11 @@ FAILURES: tuple[tuple[re.Pattern[str], type[StorageError], str], ...] = (
         "the metadata area of the volume group is full",
     ),
     (re.compile(r"reached threshold"), Exhausted, "the thin pool is too full"),
+    (
+        re.compile(r"matches existing size|not larger than existing size|No size change"),
+        Unchanged,
+        "the size is that already",
+    ),
     (re.compile(r"already exists in volume group"), Exists, "the logical volume exists"),
     (
         re.compile(

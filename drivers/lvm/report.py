@@ -24,7 +24,7 @@ LV_FIELDS = (
     "lv_name,lv_uuid,lv_size,lv_tags,origin,pool_lv,lv_role,lv_merging,lv_health_status,"
     "lv_metadata_size,lv_when_full,lv_parent"
 )
-SEG_FIELDS = "lv_uuid,segtype,stripes,seg_pe_ranges,zero"
+SEG_FIELDS = "lv_uuid,segtype,stripes,seg_pe_ranges,zero,chunk_size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,16 @@ class Pv:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of an LV. ``ranges`` are LVM's ``DEVICE:FIRST-LAST`` in extents, or sub-volumes."""
+    """A stretch of an LV; ``chunk`` in bytes where it has chunks.
+
+    ``ranges`` are LVM's ``DEVICE:FIRST-LAST`` in extents, or sub-volumes.
+    """
 
     type: str
     stripes: int
     ranges: tuple[str, ...]
     zero: bool
+    chunk: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,7 @@ def _segments(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Segment]]:
             stripes=int(row["stripes"] or 0),
             ranges=tuple(row["seg_pe_ranges"].split()),
             zero=row["zero"] == "zero",
+            chunk=int(row["chunk_size"] or 0),
         )
         found.setdefault(row["lv_uuid"], []).append(segment)
     return found

@@ -1,0 +1,182 @@
+"""How much room there is: what GetCapacity answers, and what a create is held to. The same numbers.
+
+A thin pool's room is a promise (its size times the overcommit ratio, less what was promised) and ends at
+the watermarks of its fill. A thick volume's room is what LVM's allocator can place: free space
+fragments, so the largest striped or RAID volume is found by asking LVM, never by a formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.errors import Busy, Exhausted, Unavailable
+from drivers.lvm import commands, names
+from drivers.lvm.group import VolumeGroup
+from drivers.lvm.headers import Fingerprint
+from drivers.lvm.layouts import Shape
+from drivers.lvm.options import Layout
+from drivers.lvm.records import SNAPSHOT
+from drivers.lvm.report import Group, Lv
+
+STALE = 1.0
+"""Seconds that a question about capacity waits for LVM before it is answered from memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a thin pool is, 0 to 1."""
+
+    data: float
+    metadata: float
+
+
+class Capacity:
+    """The room of one volume group."""
+
+    def __init__(self, group: VolumeGroup) -> None:
+        self._group = group
+        self._largest: dict[Shape, tuple[Fingerprint, int]] = {}
+
+    def pools(self, group: Group) -> Sequence[Lv]:
+        """The configured thin pools that exist."""
+        found = (group.lvs.get(name) for name in self._group.options.thin_pools)
+        return [lv for lv in found if lv is not None and lv.is_pool]
+
+    def fill(self, pool: Lv) -> Fill:
+        """The pool's fill from the kernel; raises `Unavailable` if it is not active or not usable."""
+        for target in self._group.status(pool, "-tpool"):
+            words = target.status.split()
+            if target.type == "thin-pool" and len(words) > 2:
+                metadata, data = (_ratio(word) for word in words[1:3])
+                return Fill(data, metadata)
+        raise Unavailable(
+            f"thin pool {self._group.name}/{pool.name} is not active or has failed:"
+            f" look at dmsetup status and lvconvert --repair"
+        )
+
+    def promised(self, group: Group, pool: Lv) -> int:
+        """The bytes of all volumes in the pool; snapshots share theirs and are not counted."""
+        return sum(
+            lv.size
+            for lv in group.lvs.values()
+            if lv.pool == pool.name and names.unpack(lv.tags).get("kind") != SNAPSHOT
+        )
+
+    def room_in(self, group: Group, pool: Lv) -> int:
+        """The largest thin volume that the pool is allowed to promise, in bytes."""
+        if self._full(pool):
+            return 0
+        limit = int(pool.size * self._group.options.overcommit)
+        room = limit - self.promised(group, pool)
+        return max(0, room // group.extent * group.extent)
+
+    def pool_for(self, group: Group, size: int) -> Lv:
+        """The pool with the most room, for ``size`` more bytes; raises `Exhausted` if none has it."""
+        rooms = {pool.name: self.room_in(group, pool) for pool in self.pools(group)}
+        best = max(rooms, key=lambda name: rooms[name], default="")
+        if not best or rooms[best] < size:
+            told = (
+                ", ".join(f"{name} has {room}" for name, room in rooms.items()) or "there is none"
+            )
+            raise Exhausted(
+                f"no thin pool of volume group {group.name} may promise {size} more bytes ({told}):"
+                " extend the pool, raise overcommit, or delete volumes"
+            )
+        return group.lvs[best]
+
+    def admit(self, pool: Lv) -> None:
+        """Raise `Exhausted` if the pool is above a watermark."""
+        if full := self._full(pool):
+            raise Exhausted(
+                f"thin pool {self._group.name}/{pool.name} is above its watermark ({full}):"
+                " extend it or delete what is not needed"
+            )
+
+    def admit_thick(self, group: Group, shape: Shape, extents: int) -> None:
+        """Raise `Exhausted` if ``extents`` more would not leave the reserve free."""
+        if extents > self._bound(group, shape):
+            raise Exhausted(
+                f"volume group {group.name} has {group.free} free extents of {group.extent} bytes, of"
+                f" which {self._reserved(group)} are reserved: {extents} extents as"
+                f" {shape.layout.value} do not fit"
+            )
+
+    def free(self, group: Group, shape: Shape) -> int:
+        """The bytes that volumes of this shape may still take, all together."""
+        if shape.layout is Layout.THIN:
+            return sum(self.room_in(group, pool) for pool in self.pools(group))
+        return max(0, group.free - self._reserved(group)) * group.extent
+
+    def total(self, group: Group, shape: Shape) -> int:
+        """The bytes of the pools, or of the group."""
+        if shape.layout is Layout.THIN:
+            return sum(pool.size for pool in self.pools(group))
+        return group.extents * group.extent
+
+    def provisioned(self, group: Group, shape: Shape) -> int:
+        """The bytes promised from the pools, or taken from the group."""
+        if shape.layout is Layout.THIN:
+            return sum(self.promised(group, pool) for pool in self.pools(group))
+        return (group.extents - group.free) * group.extent
+
+    def largest(self, group: Group, shape: Shape, *, ask: bool) -> int | None:
+        """The bytes of the largest volume that a create would serve.
+
+        ``ask`` allows LVM runs, of which none is made while the group is being changed: then, and without
+        it, the answer is the last one known for this shape, None if there is none.
+        """
+        if shape.layout is Layout.THIN:
+            return max((self.room_in(group, pool) for pool in self.pools(group)), default=0)
+        known = self._largest.get(shape)
+        if ask and not self._group.is_changing():
+            now = self._group.inventory.fingerprint()
+            if known is None or known[0] != now:
+                known = self._largest[shape] = now, self._ask(shape)
+        return None if known is None else known[1]
+
+    def _ask(self, shape: Shape) -> int:
+        with self._group.changing() as group:
+            high = self._bound(group, shape) // shape.stripes
+            low = 0
+            if high and self._fits(shape, high):
+                return high * shape.stripes * group.extent
+            while low + 1 < high:
+                middle = (low + high) // 2
+                low, high = (middle, high) if self._fits(shape, middle) else (low, middle)
+            return low * shape.stripes * group.extent
+
+    def _fits(self, shape: Shape, steps: int) -> bool:
+        extents = steps * shape.stripes
+        try:
+            self._group.run(
+                commands.test_thick(self._group.name, extents=extents, shape=shape.arguments)
+            )
+        except Exhausted:
+            return False
+        return True
+
+    def _bound(self, group: Group, shape: Shape) -> int:
+        """The most extents that could be placed if free space were in one piece."""
+        # Each image of a RAID volume takes one more extent for its metadata.
+        metadata = shape.disks if shape.copies > 1 else 0
+        rest = group.free - self._reserved(group) - metadata
+        return max(0, rest // shape.disks * shape.stripes)
+
+    def _reserved(self, group: Group) -> int:
+        return -(-self._group.options.reserve // group.extent)
+
+    def _full(self, pool: Lv) -> str:
+        fill, options = self.fill(pool), self._group.options
+        if fill.data >= options.data_watermark:
+            return f"data {fill.data:.1%} of {options.data_watermark:.0%}"
+        if fill.metadata >= options.metadata_watermark:
+            return f"metadata {fill.metadata:.1%} of {options.metadata_watermark:.0%}"
+        return ""
+
+
+def _ratio(word: str) -> float:
+    used, _, total = word.partition("/")
+    if not (used.isdigit() and total.isdigit() and int(total)):
+        raise Busy(f"the kernel tells no fill of the thin pool now: {word}")
+    return int(used) / int(total)

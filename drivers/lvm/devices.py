@@ -1,0 +1,34 @@
+"""Two questions about a device that decide whether a snapshot is worth anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from drivers.lvm.group import VolumeGroup
+from drivers.lvm.report import Lv
+from drivers.quiesce import quiesced
+
+
+@contextmanager
+def still(group: VolumeGroup, origin: Lv) -> Iterator[None]:
+    """Keep a mounted btrfs on ``origin`` frozen for the block, in which its snapshot is cut.
+
+    Raises `Unavailable` after the block if it did not hold: the snapshot must be thrown away.
+    """
+    device = group.device(origin)
+    if device is None:
+        yield
+        return
+    number = device.path.stat().st_rdev
+    with quiesced((os.major(number), os.minor(number))):
+        yield
+
+
+def is_invalid(group: VolumeGroup, snapshot: Lv) -> bool:
+    """Whether the kernel gave a COW snapshot up; one that is not active has no way to overflow."""
+    return snapshot.is_cow and any(
+        target.type == "snapshot" and target.status.split()[:1] in (["Invalid"], ["Overflow"])
+        for target in group.status(snapshot)
+    )

@@ -1,0 +1,202 @@
+"""The LVM driver: the interfaces, each method handing on to the part that has the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from drivers import interface
+from drivers.errors import Precondition
+from drivers.exec import Run
+from drivers.lvm import devices, layouts, records, setup
+from drivers.lvm.capacity import STALE, Capacity
+from drivers.lvm.connections import Connections
+from drivers.lvm.copies import Copies
+from drivers.lvm.group import VolumeGroup
+from drivers.lvm.growth import Growth
+from drivers.lvm.jobs import Jobs
+from drivers.lvm.options import Layout, WipeOn
+from drivers.lvm.options import Options as LvmOptions
+from drivers.lvm.removal import Removal
+from drivers.lvm.report import Group
+from drivers.lvm.revert import Revert
+from drivers.lvm.snapshots import Snapshots
+from drivers.lvm.volumes import Volumes
+from drivers.model import (
+    UNKNOWN,
+    Connection,
+    Content,
+    Snapshot,
+    SnapshotId,
+    SnapshotSpec,
+    Source,
+    SourceKind,
+    Volume,
+    VolumeId,
+    VolumeSpec,
+    VolumeStats,
+)
+
+
+@interface.volumedriver("lvm")
+class LvmDriver(
+    interface.VolumeDriver,
+    interface.SnapshotDriver,
+    interface.CloneDriver,
+    interface.RevertDriver,
+):
+    """Logical volumes of an LVM volume group: linear, striped, raid1, raid10 and thin.
+
+    Snapshots are copy-on-write for thick volumes and thin for thin ones. LVM's metadata is the only
+    database: everything about a volume is in tags of its logical volume.
+    """
+
+    VERSION = "0.1.0"
+    VENDOR_NAME = "LVM2"
+    CI_WIKI_NAME = "docs/reference/drivers/lvm.md"
+    STORAGE_PROTOCOL = "local"
+    PARAMETERS = layouts.PARAMETERS
+    Options = LvmOptions
+
+    def __init__(self, name: str, options: LvmOptions, run: Run) -> None:
+        super().__init__(name, options, run)
+        self._group = VolumeGroup(name, options, run)
+        self._lvm_options = options
+        self._jobs = Jobs()
+        self._capacity = Capacity(self._group)
+        self._removal = Removal(self._group)
+        self._connections = Connections(self._group)
+        self._volumes = Volumes(self._group, self._capacity, self._removal, self._jobs)
+        self._snapshots = Snapshots(self._group, self._volumes, self._removal)
+        self._copies = Copies(
+            self._group, self._volumes, self._removal, self._connections, self._jobs
+        )
+        self._growth = Growth(self._group, self._volumes, self._capacity)
+        self._revert = Revert(self._group, self._volumes, self._snapshots, self._removal)
+
+    @property
+    def backend_id(self) -> str:
+        return self._group.id
+
+    def do_setup(self) -> None:
+        self._group.open()
+        setup.heal(self._group)
+        setup.free_names(self._group)
+        self._growth.recover()
+        self._revert.recover()
+        self._removal.start()
+
+    def check_for_setup_error(self) -> None:
+        setup.check(self._group)
+
+    def close(self) -> None:
+        self._jobs.close()
+        self._removal.close()
+        self._group.close()
+
+    def get_volume_stats(self, options: Mapping[str, str], *, refresh: bool) -> VolumeStats:
+        shape = layouts.shape(options, self._lvm_options)
+        inventory = self._group.inventory
+        now = inventory.recent(STALE) if refresh else inventory.latest()
+        largest = self._capacity.largest(now, shape, ask=refresh)
+        stats = self._counted(now)
+        return replace(
+            stats,
+            total_capacity=self._capacity.total(now, shape),
+            free_capacity=self._capacity.free(now, shape),
+            provisioned_capacity=self._capacity.provisioned(now, shape),
+            max_volume_size=UNKNOWN if largest is None else largest,
+            allocation_unit=now.extent * shape.stripes,
+        )
+
+    def _counted(self, group: Group) -> VolumeStats:
+        catalogue = records.catalogue(group)
+        fills = [self._capacity.fill(pool) for pool in self._capacity.pools(group)]
+        return VolumeStats(
+            driver_version=self.VERSION,
+            vendor_name=self.VENDOR_NAME,
+            volume_backend_name=self.name,
+            storage_protocol=self.STORAGE_PROTOCOL,
+            total_capacity=0,
+            free_capacity=0,
+            data_ratio=max((fill.data for fill in fills), default=None),
+            metadata_ratio=max((fill.metadata for fill in fills), default=None),
+            volumes=len(catalogue.volumes),
+            snapshots=len(catalogue.snapshots),
+            wiping=len(self._removal.waiting(group)),
+            jobs=self._jobs.progress(),
+            unhealthy=f"{group.missing} disks are missing" if group.missing else "",
+        )
+
+    def create_volume(self, spec: VolumeSpec) -> Volume:
+        shape = layouts.shape(spec.options, self._lvm_options)
+        if self._lvm_options.wipe_on is WipeOn.BOTH and shape.layout is not Layout.THIN:
+            return self._copies.create(spec, None)
+        return self._volumes.create(spec)
+
+    def delete_volume(self, volume_id: VolumeId) -> None:
+        self._volumes.delete(volume_id)
+
+    def get_volume(self, volume_id: VolumeId) -> Volume:
+        now = self._group.inventory.recent(STALE)
+        return records.volume(now, self._volumes.lv(now, volume_id))
+
+    def find_volume(self, name: str) -> Volume | None:
+        now = self._group.read()
+        lv = self._volumes.finished(now, name)
+        return None if lv is None else records.volume(now, lv)
+
+    def list_volumes(self) -> Sequence[Volume]:
+        now = self._group.read()
+        found = records.catalogue(now).volumes
+        return [records.volume(now, found[key]) for key in sorted(found)]
+
+    def initialize_connection(self, volume_id: VolumeId) -> Connection:
+        with self._group.changing() as now:
+            return self._connections.connect(self._volumes.settled(now, volume_id))
+
+    def terminate_connection(self, volume_id: VolumeId) -> None:
+        with self._group.changing() as now:
+            if (lv := self._volumes.find(now, volume_id)) is not None:
+                self._connections.disconnect(lv)
+
+    def extend_volume(self, volume_id: VolumeId, new_size: int) -> Volume:
+        return self._growth.extend(volume_id, new_size)
+
+    def set_content(self, volume_id: VolumeId, content: Content) -> Volume:
+        return self._volumes.set_content(volume_id, content)
+
+    def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
+        return self._snapshots.create(spec)
+
+    def delete_snapshot(self, snapshot_id: SnapshotId) -> None:
+        self._snapshots.delete(snapshot_id)
+
+    def get_snapshot(self, snapshot_id: SnapshotId) -> Snapshot:
+        now = self._group.inventory.recent(STALE)
+        return self._snapshots.record(now, self._snapshots.lv(now, snapshot_id))
+
+    def find_snapshot(self, name: str) -> Snapshot | None:
+        now = self._group.read()
+        lv = self._snapshots.finished(now, name)
+        return None if lv is None else self._snapshots.record(now, lv)
+
+    def list_snapshots(self) -> Sequence[Snapshot]:
+        now = self._group.read()
+        found = records.catalogue(now).snapshots
+        return [self._snapshots.record(now, found[key]) for key in sorted(found)]
+
+    def create_volume_from_snapshot(self, spec: VolumeSpec, snapshot_id: SnapshotId) -> Volume:
+        lv = self._snapshots.lv(self._group.read(), snapshot_id)
+        if devices.is_invalid(self._group, lv):
+            raise Precondition(f"snapshot {snapshot_id} overflowed and cannot be used: delete it")
+        source = Source(SourceKind.SNAPSHOT, snapshot_id)
+        return self._copies.create(spec, source, self._group.object_id(snapshot_id))
+
+    def create_cloned_volume(self, spec: VolumeSpec, volume_id: VolumeId) -> Volume:
+        self._volumes.settled(self._group.read(), volume_id)
+        source = Source(SourceKind.VOLUME, volume_id)
+        return self._copies.create(spec, source, self._group.object_id(volume_id))
+
+    def revert_to_snapshot(self, volume_id: VolumeId, snapshot_id: SnapshotId) -> Volume:
+        return self._revert.revert(volume_id, snapshot_id)

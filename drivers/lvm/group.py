@@ -1,0 +1,163 @@
+"""The volume group as the parts of the driver see it: what is in it, changing it, its devices."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from drivers.errors import Absent, Busy, NotFound, Unavailable
+from drivers.exec import Result, Run, remaining
+from drivers.lvm import commands, devicemapper
+from drivers.lvm.headers import Headers
+from drivers.lvm.host import Lvm
+from drivers.lvm.inventory import Inventory
+from drivers.lvm.options import Options
+from drivers.lvm.report import Group, Lv
+from drivers.model import Connection
+
+
+class VolumeGroup:
+    """One volume group, for one backend."""
+
+    def __init__(self, backend: str, options: Options, run: Run) -> None:
+        self.backend = backend
+        self.options = options
+        self._lvm = Lvm(run, options.volume_group, Path(options.runtime_directory) / backend)
+        self._changing = threading.RLock()
+        self._inventory: Inventory | None = None
+
+    @property
+    def name(self) -> str:
+        """The group's name in LVM."""
+        return self.options.volume_group
+
+    @property
+    def inventory(self) -> Inventory:
+        """The shared report; raises `Unavailable` before `open`."""
+        if self._inventory is None:
+            raise Unavailable(f"backend {self.backend} is not set up")
+        return self._inventory
+
+    @property
+    def id(self) -> str:
+        """The backend id."""
+        return self.inventory.latest().id
+
+    def open(self) -> Group:
+        """Find the disks and read the group; raises `Absent` if no disk carries it."""
+        devices = self._lvm.find_devices()
+        if not devices:
+            raise Absent(
+                f"backend {self.backend}: no disk of this node has volume group {self.name}"
+            )
+        headers = Headers(devices)
+        inventory = Inventory(self._lvm.report, headers.read)
+        group = inventory.fresh()
+        self.close()
+        self._inventory = inventory
+        return group
+
+    def close(self) -> None:
+        """Make no more reports."""
+        if self._inventory is not None:
+            self._inventory.close()
+
+    def read(self) -> Group:
+        """The group as it is now."""
+        return self.inventory.fresh()
+
+    @contextmanager
+    def changing(self) -> Iterator[Group]:
+        """Be the only one in this process who changes the group; gives it as it is now.
+
+        LVM serialises changes anyway; this also keeps what was decided from a report true until it
+        is done. Raises `Busy` at the caller's deadline, `Unavailable` while disks are missing: LVM
+        would change a group of which nobody knows the other half.
+        """
+        left = remaining()
+        if not self._changing.acquire(timeout=-1 if left is None else left):
+            raise Busy(f"volume group {self.name} is being changed; ask again")
+        try:
+            group = self.read()
+            if group.missing:
+                lost = ", ".join(pv.uuid for pv in group.pvs if pv.missing)
+                raise Unavailable(
+                    f"volume group {self.name} lacks {group.missing} of its disks ({lost}):"
+                    " bring them back or look at vgreduce --removemissing"
+                )
+            yield group
+        finally:
+            self._changing.release()
+
+    def is_changing(self) -> bool:
+        """Whether somebody changes the group right now."""
+        if self._changing.acquire(blocking=False):
+            self._changing.release()
+            return False
+        return True
+
+    def run(self, argv: Sequence[str]) -> Result:
+        """Run one of `commands`; raises the named errors of `host`."""
+        return self._lvm.run(argv)
+
+    def step(self, what: str) -> None:
+        """See `drivers.exec.Run.step`."""
+        self._lvm.step(what)
+
+    def retag(self, lv: Lv, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """Change tags in one transaction."""
+        self.run(commands.retag(self.name, lv.name, add=add, remove=remove))
+
+    def object_id(self, identifier: str) -> str:
+        """The object id in an id of this backend; raises `NotFound` for any other."""
+        backend, dot, object_id = identifier.partition(".")
+        if not dot or backend != self.id:
+            raise NotFound(f"{identifier!r} is not an id of backend {self.backend}")
+        return object_id
+
+    def device(self, lv: Lv, suffix: str = "") -> devicemapper.Device | None:
+        """The kernel's device of ``lv``; None while it is not active."""
+        return devicemapper.device(self.inventory.latest().dm_uuid(lv) + suffix)
+
+    def status(self, lv: Lv, suffix: str = "") -> Sequence[devicemapper.Target]:
+        """What the kernel says of ``lv``'s device; empty while it is not active."""
+        return devicemapper.status(self.inventory.latest().dm_uuid(lv) + suffix)
+
+    def is_open(self, lv: Lv) -> bool:
+        """Whether somebody has the device open: mounted, or otherwise."""
+        device = self.device(lv)
+        return device is not None and device.opened > 0
+
+    def activate(self, lv: Lv) -> devicemapper.Device:
+        """Make the device appear; nothing is run if it is there."""
+        if (device := self.device(lv)) is None:
+            self.run(commands.activate(self.name, lv.name))
+            device = self.device(lv)
+        if device is None:
+            raise Unavailable(f"LVM activated {self.name}/{lv.name}, but no device appeared")
+        if device.suspended:
+            raise Unavailable(
+                f"the device of {self.name}/{lv.name} is suspended; look at dmsetup info"
+            )
+        return device
+
+    def connection(self, lv: Lv) -> Connection:
+        """Activate and say where the device is, how large, and what proves that it is this one."""
+        device = self.activate(lv)
+        return Connection(path=device.path, size=_size(device.path), dm_uuid=device.uuid)
+
+    def deactivate(self, lv: Lv) -> None:
+        """Take the device away if it is there; raises `InUse` while it is open."""
+        if self.device(lv) is not None:
+            self.run(commands.deactivate(self.name, lv.name))
+
+
+def _size(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_END)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,110 @@
+"""Giving extents back so that nobody can read in them what was there.
+
+A thick volume that is deleted is first tagged and renamed: from then on it does not exist for anybody,
+its old name is free, and its extents are still taken. Then it is wiped in the background, one at a time, and
+removed. Each step is the last one or is found again by the tag, in this process or the next.
+
+A COW area holds old blocks of its origin. Split off, it is a plain volume and goes the same way; removed as a
+snapshot, all of it would be readable in the next volume.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from drivers.errors import StorageError
+from drivers.lvm import blocks, commands, names
+from drivers.lvm.group import VolumeGroup
+from drivers.lvm.options import Wipe
+from drivers.lvm.report import Group, Lv
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 120.0
+
+
+class Removal:
+    """Removes logical volumes of ours; wipes the thick ones first, in the background."""
+
+    def __init__(self, group: VolumeGroup) -> None:
+        self._group = group
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin with what an earlier process left."""
+        self._wanted.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="lvm-wiper", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop at the next piece and wait for that."""
+        self._stopping.set()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def remove(self, lv: Lv) -> None:
+        """Make ``lv`` cease to exist for everybody. Called while changing the group.
+
+        Raises `InUse` where LVM finds it open.
+        """
+        if lv.is_thin or self._group.options.wipe is Wipe.NONE:
+            self._group.run(commands.remove(self._group.name, lv.name))
+            return
+        self._group.retag(lv, add={names.DELETING})
+        self._detach(lv)
+        self._wanted.set()
+
+    def waiting(self, group: Group) -> list[Lv]:
+        """What is still to be wiped."""
+        return [lv for lv in group.lvs.values() if names.DELETING in lv.tags]
+
+    def _detach(self, lv: Lv) -> None:
+        if lv.is_cow:
+            self._group.run(commands.split(self._group.name, lv.name))
+        if not lv.name.startswith("del-"):
+            self._group.run(commands.rename(self._group.name, lv.name, names.deleted()))
+
+    def _work(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                self._wipe_all()
+            except StorageError as error:
+                log.warning(
+                    "wiping in %s stopped, goes on in %d s: %s", self._group.name, pause, error
+                )
+                self._stopping.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                pause = FIRST_PAUSE
+                self._wanted.wait()
+
+    def _wipe_all(self) -> None:
+        self._wanted.clear()
+        while not self._stopping.is_set() and (rest := self.waiting(self._group.read())):
+            self._wipe(rest[0])
+        # Whoever asks for capacity next finds the space free without waiting for a report.
+        self._group.read()
+
+    def _wipe(self, lv: Lv) -> None:
+        with self._group.changing():
+            self._detach(lv)
+        with self._group.changing() as now:
+            lv = next(each for each in now.lvs.values() if each.uuid == lv.uuid)
+            connection = self._group.connection(lv)
+        wipe = blocks.zero if self._group.options.wipe is Wipe.ZERO else blocks.discard
+        with blocks.opened(connection, write=True) as descriptor:
+            self._group.step(f"wipe {lv.name}")
+            wipe(descriptor, 0, connection.size, self._tick)
+        with self._group.changing():
+            self._group.run(commands.remove(self._group.name, lv.name))
+        log.info("wiped and removed %s/%s, %d bytes", self._group.name, lv.name, lv.size)
+
+    def _tick(self, _done: int) -> None:
+        if self._stopping.is_set():
+            raise StorageError("the process ends; the next one wipes the rest")

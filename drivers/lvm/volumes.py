@@ -1,0 +1,203 @@
+"""Volumes: finding, making, deleting, marking."""
+
+from __future__ import annotations
+
+from drivers.errors import Busy, Exhausted, Exists, InUse, NotFound, Precondition, Unavailable
+from drivers.lvm import blocks, commands, layouts, names, records
+from drivers.lvm.capacity import Capacity
+from drivers.lvm.group import VolumeGroup
+from drivers.lvm.jobs import Jobs
+from drivers.lvm.layouts import Shape
+from drivers.lvm.options import ENDS, Layout
+from drivers.lvm.removal import Removal
+from drivers.lvm.report import Group, Lv
+from drivers.model import Content, Source, Volume, VolumeSpec
+
+
+class Volumes:
+    """The volumes of one group."""
+
+    def __init__(
+        self, group: VolumeGroup, capacity: Capacity, removal: Removal, jobs: Jobs
+    ) -> None:
+        self._group = group
+        self._capacity = capacity
+        self._removal = removal
+        self._jobs = jobs
+
+    def lv(self, group: Group, identifier: str) -> Lv:
+        """The LV of a volume id; raises `NotFound`."""
+        if (lv := self.find(group, identifier)) is None:
+            raise NotFound(f"volume {identifier} does not exist in volume group {group.name}")
+        return lv
+
+    def find(self, group: Group, identifier: str) -> Lv | None:
+        """As `lv`, or None if the volume is provably absent."""
+        return records.catalogue(group).volumes.get(self._group.object_id(identifier))
+
+    def settled(self, group: Group, identifier: str) -> Lv:
+        """As `lv`; raises `Busy` while a growth or a revert of the volume is unfinished."""
+        lv = self.lv(group, identifier)
+        if names.GROWING in lv.tags or lv.tag(names.REVERTING):
+            raise Busy(f"volume {identifier} is being grown or reverted; ask again")
+        return lv
+
+    def finished(self, group: Group, name: str) -> Lv | None:
+        """The finished volume that was made under a caller's name."""
+        wanted = f"{names.NAME}{names.digest(name)}"
+        volumes = records.catalogue(group).volumes.values()
+        return next((lv for lv in volumes if wanted in lv.tags), None)
+
+    def create(self, spec: VolumeSpec) -> Volume:
+        """See `VolumeDriver.create_volume`; the caller took care of what needs a whole zeroing."""
+        with self._group.changing() as now:
+            if (lv := self.finished(now, spec.name)) is not None:
+                return records.volume(now, lv)
+            self.clear(now, spec.name)
+            shape = layouts.shape(spec.options, self._group.options)
+            lv = self.make(spec, shape, Content.BLANK, None)
+            if not lv.is_thin:
+                self._zero_ends(lv)
+            return self.finish(lv)
+
+    def make(self, spec: VolumeSpec, shape: Shape, content: Content, source: Source | None) -> Lv:
+        """A new LV, marked as unfinished; a thick one is active and holds whatever was there.
+
+        Called while changing the group.
+        """
+        now = self._group.read()
+        size = layouts.rounded(spec.size, shape, now.extent)
+        object_id = names.object_id()
+        tags = records.volume_tags(object_id, spec, shape, content, source)
+        name = names.volume(spec.name)
+        if shape.layout is Layout.THIN:
+            pool = self._capacity.pool_for(now, size).name
+            argv = commands.create_thin(now.name, name, pool=pool, size=size, tags=tags)
+        else:
+            extents = size // now.extent
+            self._capacity.admit_thick(now, shape, extents)
+            argv = commands.create_thick(
+                now.name, name, extents=extents, shape=shape.arguments, tags=tags
+            )
+        self._group.run(argv)
+        return self.verified(object_id, shape, size)
+
+    def verified(self, object_id: str, shape: Shape, size: int) -> Lv:
+        """The unfinished LV of that id as a new report shows it; LVM's word is not enough.
+
+        Raises `Unavailable` if it is not there or is not what was asked for.
+        """
+        tag = f"{names.ID}{object_id}"
+        lv = next((each for each in self._group.read().lvs.values() if tag in each.tags), None)
+        if lv is None:
+            raise Unavailable("LVM reported success, but the new logical volume is not there")
+        if lv.size != size or layouts.of(lv) != shape:
+            raise Unavailable(
+                f"LVM made {lv.name} with {lv.size} bytes as {layouts.of(lv)}, not {size} as {shape}"
+            )
+        return lv
+
+    def finish(self, lv: Lv) -> Volume:
+        """Take the mark off, the last step of every creation."""
+        self._group.deactivate(lv)
+        self._group.retag(lv, remove={names.CREATING})
+        return records.volume(self._group.inventory.latest(), lv)
+
+    def clear(self, group: Group, name: str) -> None:
+        """Make the LV name of a caller's name free; called while changing the group.
+
+        What has it is a leftover: unfinished (nobody ever saw it), or deleted but not yet renamed.
+        Anything else is an administrator's, and is left alone: `Exists`.
+        """
+        lv = group.lvs.get(names.volume(name))
+        if lv is None:
+            return
+        if not {names.CREATING, names.DELETING} & lv.tags:
+            raise Exists(
+                f"logical volume {group.name}/{lv.name} has the name that this volume needs, and is"
+                " not a volume of Hearth: rename it"
+            )
+        self.discard(group, lv)
+
+    def discard(self, group: Group, lv: Lv) -> None:
+        """Remove an unfinished volume; called while changing the group."""
+        if self._jobs.find(lv.object_id) is not None:
+            raise Busy(f"logical volume {lv.name} is being filled; ask again")
+        for each in group.lvs.values():
+            if each.tag(names.COPY) == lv.object_id:
+                self._removal.remove(each)
+        self._group.deactivate(lv)
+        self._removal.remove(lv)
+
+    def admit(self, group: Group, origin: Lv) -> None:
+        """Raise `Exhausted` if the pool of a thin volume is above a watermark: no snapshots then."""
+        if origin.is_thin:
+            self._capacity.admit(group.lvs[origin.pool])
+
+    def admit_thin(self, group: Group, origin: Lv, size: int) -> None:
+        """Raise `Exhausted` if the pool of ``origin`` may not promise ``size`` more bytes."""
+        if (room := self._capacity.room_in(group, group.lvs[origin.pool])) < size:
+            raise Exhausted(
+                f"thin pool {group.name}/{origin.pool} may promise {room} more bytes, not {size}:"
+                " extend the pool, raise overcommit, or delete volumes"
+            )
+
+    def delete(self, identifier: str) -> None:
+        """See `VolumeDriver.delete_volume`."""
+        with self._group.changing() as now:
+            try:
+                lv = self.lv(now, identifier)
+            except NotFound:
+                return
+            self._refuse_deletion(now, lv, identifier)
+            for each in now.snapshots_of(lv):
+                self._forget(now, each)
+            self._group.deactivate(lv)
+            self._removal.remove(lv)
+
+    def set_content(self, identifier: str, content: Content) -> Volume:
+        """See `VolumeDriver.set_content`."""
+        with self._group.changing() as now:
+            lv = self.lv(now, identifier)
+            add, remove = records.with_fields(lv, content=content.value)
+            if add or remove:
+                self._group.retag(lv, add=add, remove=remove)
+            after = self._group.read()
+            return records.volume(after, after.lvs[lv.name])
+
+    def _refuse_deletion(self, group: Group, lv: Lv, identifier: str) -> None:
+        if records.volume(group, lv).content is Content.ADOPTED:
+            raise Precondition(
+                f"volume {identifier} ({group.name}/{lv.name}) was adopted and is never deleted:"
+                " release it, then remove the logical volume by hand"
+            )
+        if self._group.is_open(lv):
+            raise InUse(f"volume {identifier} ({group.name}/{lv.name}) is open: unmount it first")
+        held = [each for each in group.snapshots_of(lv) if self._needed(group, each)]
+        if held:
+            told = ", ".join(f"{group.id}.{each.object_id} ({each.name})" for each in held)
+            raise InUse(f"volume {identifier} has snapshots that cannot live without it: {told}")
+
+    def _forget(self, group: Group, leftover: Lv) -> None:
+        """Remove a snapshot that nobody needs, with the unfinished copy that it was made for."""
+        target = leftover.tag(names.COPY)
+        unfinished = next((each for each in group.lvs.values() if each.object_id == target), None)
+        if target and unfinished is not None:
+            self.discard(group, unfinished)
+        else:
+            self._removal.remove(leftover)
+
+    def _needed(self, group: Group, snapshot: Lv) -> bool:
+        if names.DELETING in snapshot.tags:
+            return False
+        if target := snapshot.tag(names.COPY):
+            return self._jobs.find(target) is not None
+        # Whoever makes a snapshot of the volume holds its lock, and so do we: a mark is a leftover.
+        return names.CREATING not in snapshot.tags
+
+    def _zero_ends(self, lv: Lv) -> None:
+        connection = self._group.connection(lv)
+        self._group.step(f"zero the ends of {lv.name}")
+        with blocks.opened(connection, write=True) as descriptor:
+            blocks.zero(descriptor, 0, min(ENDS, connection.size))
+            blocks.zero(descriptor, max(0, connection.size - ENDS), min(ENDS, connection.size))
