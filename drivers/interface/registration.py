@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib import metadata
 from types import MappingProxyType
 from typing import TypeVar
@@ -83,14 +83,15 @@ def volumedriver(name: str, registry: Registry = _registry) -> Callable[[Class],
     return register
 
 
-def load_drivers() -> Mapping[str, type[VolumeDriver]]:
+def load_drivers(only: Collection[str] | None = None) -> Mapping[str, type[VolumeDriver]]:
     """Import every driver that an installed distribution offers, and return all by name.
 
     An entry point that fails to import raises: a driver that vanishes silently is found out when its
-    volumes are needed.
+    volumes are needed. With ``only``, entry points of other names are left alone.
     """
     for point in metadata.entry_points(group=ENTRY_POINTS):
-        point.load()
+        if only is None or point.name in only:
+            point.load()
     return _registry.drivers
 
 

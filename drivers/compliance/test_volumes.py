@@ -1,0 +1,330 @@
+"""What a driver does with volumes: their names, sizes, bytes and connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from drivers import errors
+from drivers.compliance.bench import (
+    PROPERTIES,
+    SIZE,
+    Bench,
+    device_size,
+    is_device,
+    pattern,
+    read_device,
+    write_device,
+)
+from drivers.compliance.marks import checks
+from drivers.model import MIB, Content, SizeRange, VolumeId, VolumeSpec
+
+NAMES = (
+    "pvc-4b1e4f0a-7f59-4b0c-9a53-0b0e1f2a3b4c",
+    "ä" * 64,
+    "🦭" * 32,
+    "../../etc/passwd",
+    "a b\tc\nd",
+    "--help",
+    "Volume",
+    "volume",
+    "x" * 128,
+    "x" * 127,
+)
+"""Ten different names, of at most 128 bytes."""
+
+
+@checks("backend_id", "do_setup", "check_for_setup_error", "close")
+def test_setting_up_again_changes_nothing(bench: Bench) -> None:
+    volume, backend_id = bench.create(), bench.driver.backend_id
+    bench.driver.do_setup()
+    bench.driver.check_for_setup_error()
+    assert bench.driver.backend_id == backend_id
+    bench.restart()
+    assert bench.driver.backend_id == backend_id
+    assert bench.driver.list_volumes() == [volume]
+
+
+@checks("backend_id", "create_volume")
+def test_ids_begin_with_the_backend_and_are_short(bench: Bench) -> None:
+    backend_id = bench.driver.backend_id
+    assert backend_id.isascii()
+    assert backend_id.isalnum()
+    volume = bench.driver.create_volume(bench.spec("n" * 128))
+    assert volume.id.startswith(f"{backend_id}.")
+    assert len(volume.id.encode()) <= 128
+
+
+@checks("create_volume", "initialize_connection", "terminate_connection")
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_size_is_rounded_up_and_never_down(bench: Bench, extra: int) -> None:
+    unit = bench.unit
+    asked = -(-SIZE // unit) * unit + extra
+    volume = bench.driver.create_volume(bench.spec("sized", asked))
+    assert volume.requested == asked
+    assert asked <= volume.size < asked + unit
+    assert volume.size % unit == 0
+    with bench.connected(volume.id) as connection:
+        assert device_size(connection) == connection.size == volume.size
+
+
+@checks("create_volume")
+def test_a_size_above_the_limit_is_refused(bench: Bench) -> None:
+    size = bench.create().size
+    spec = VolumeSpec("limited", SizeRange(size + 1, size + 1))
+    if bench.unit > 1:
+        with pytest.raises(errors.OutOfRange):
+            bench.driver.create_volume(spec)
+    assert len(bench.driver.list_volumes()) == 1
+
+
+@checks("create_volume", "get_volume")
+def test_a_new_volume_is_blank_and_reads_as_zeros(bench: Bench) -> None:
+    volume = bench.driver.create_volume(bench.spec("new"))
+    assert volume.content is Content.BLANK
+    assert volume.source is None
+    assert bench.driver.get_volume(volume.id) == volume
+    assert bench.read(volume.id) == bytes(volume.size)
+
+
+@checks("create_volume", "find_volume")
+def test_creating_twice_gives_the_same_volume(bench: Bench) -> None:
+    first = bench.driver.create_volume(bench.spec("twice"))
+    assert bench.driver.create_volume(bench.spec("twice")) == first
+    bench.restart()
+    assert bench.driver.create_volume(bench.spec("twice")) == first
+    assert bench.driver.find_volume("twice") == first
+    assert bench.driver.list_volumes() == [first]
+
+
+@checks("create_volume", "get_volume", "find_volume", "list_volumes")
+def test_find_list_and_get_agree(bench: Bench) -> None:
+    made = [bench.driver.create_volume(bench.spec(f"agree-{number}")) for number in range(3)]
+    assert bench.driver.list_volumes() == sorted(made, key=lambda each: each.id)
+    for number, volume in enumerate(made):
+        assert bench.driver.find_volume(f"agree-{number}") == volume
+        assert bench.driver.get_volume(volume.id) == volume
+    assert bench.driver.find_volume("agree") is None
+
+
+@checks("create_volume", "find_volume")
+def test_any_name_of_128_bytes_is_a_name_of_its_own(bench: Bench) -> None:
+    ids = {name: bench.driver.create_volume(bench.spec(name)).id for name in NAMES}
+    assert len(set(ids.values())) == len(NAMES)
+    for name in NAMES:
+        found = bench.driver.find_volume(name)
+        assert found is not None
+        assert found.id == ids[name]
+
+
+@checks("get_volume", "create_volume")
+def test_what_was_told_of_a_volume_is_kept(bench: Bench) -> None:
+    volume = bench.driver.create_volume(bench.spec("told"))
+    bench.restart()
+    assert bench.driver.get_volume(volume.id) == volume
+    assert volume.properties == PROPERTIES
+
+
+@checks("delete_volume", "get_volume", "find_volume", "list_volumes")
+def test_a_deleted_volume_is_gone_and_deleting_again_is_fine(bench: Bench) -> None:
+    volume, other = bench.create("doomed"), bench.create("kept")
+    bench.driver.delete_volume(volume.id)
+    bench.driver.delete_volume(volume.id)
+    assert bench.driver.find_volume("doomed") is None
+    assert bench.driver.list_volumes() == [other]
+    with pytest.raises(errors.NotFound):
+        bench.driver.get_volume(volume.id)
+    bench.restart()
+    bench.driver.delete_volume(volume.id)
+    assert bench.driver.list_volumes() == [other]
+
+
+@checks("delete_volume", "create_volume")
+def test_nobody_reads_what_a_deleted_volume_held(bench: Bench) -> None:
+    for number in range(2):
+        volume = bench.driver.create_volume(bench.spec("again"))
+        assert bench.read(volume.id) == bytes(volume.size)
+        bench.write(volume.id, pattern(number, volume.size))
+        bench.driver.delete_volume(volume.id)
+
+
+@checks("delete_volume", "terminate_connection")
+def test_an_open_volume_is_neither_disconnected_nor_deleted(bench: Bench) -> None:
+    volume = bench.create()
+    bench.write(volume.id, pattern(1))
+    connection = bench.driver.initialize_connection(volume.id)
+    with connection.path.open("rb") as device:
+        # Who has a plain file open cannot be told, and does not matter: it lives until it is closed.
+        if is_device(connection):
+            with pytest.raises(errors.InUse):
+                bench.driver.delete_volume(volume.id)
+            with pytest.raises(errors.InUse):
+                bench.driver.terminate_connection(volume.id)
+        assert device.read(SIZE) == pattern(1)
+    bench.driver.terminate_connection(volume.id)
+    bench.driver.delete_volume(volume.id)
+    assert not bench.driver.list_volumes()
+
+
+@checks("initialize_connection", "terminate_connection")
+def test_connecting_and_disconnecting_can_be_repeated(bench: Bench) -> None:
+    volume = bench.create()
+    first = bench.driver.initialize_connection(volume.id)
+    assert bench.driver.initialize_connection(volume.id) == first
+    bench.restart()
+    assert bench.driver.initialize_connection(volume.id) == first
+    bench.driver.terminate_connection(volume.id)
+    bench.driver.terminate_connection(volume.id)
+    bench.driver.delete_volume(volume.id)
+    bench.driver.terminate_connection(volume.id)
+
+
+@checks("initialize_connection", "create_volume")
+def test_each_volume_keeps_its_own_bytes(bench: Bench) -> None:
+    volumes = [bench.driver.create_volume(bench.spec(f"own-{number}")) for number in range(3)]
+    for number, volume in enumerate(volumes):
+        bench.write(volume.id, pattern(number, volume.size))
+    bench.restart()
+    for number, volume in enumerate(volumes):
+        assert bench.read(volume.id) == pattern(number, volume.size)
+        assert device_is(bench, volume.id, volume.size)
+
+
+@checks("extend_volume", "get_volume")
+def test_growing_keeps_the_bytes_and_adds_zeros(bench: Bench) -> None:
+    volume = bench.create()
+    bench.write(volume.id, pattern(1, volume.size))
+    grown = bench.driver.extend_volume(volume.id, 2 * volume.size + 1)
+    assert 2 * volume.size < grown.size <= 2 * volume.size + bench.unit
+    assert grown.requested == volume.requested
+    assert bench.driver.get_volume(volume.id) == grown
+    assert bench.read(volume.id) == pattern(1, volume.size) + bytes(grown.size - volume.size)
+
+
+@checks("extend_volume")
+def test_growing_to_less_changes_nothing(bench: Bench) -> None:
+    volume = bench.create(size=2 * SIZE)
+    assert bench.driver.extend_volume(volume.id, SIZE) == volume
+    assert bench.driver.extend_volume(volume.id, volume.size) == volume
+    grown = bench.driver.extend_volume(volume.id, volume.size + MIB)
+    assert bench.driver.extend_volume(volume.id, volume.size + MIB) == grown
+    assert device_is(bench, volume.id, grown.size)
+
+
+@checks("extend_volume", "initialize_connection")
+def test_a_connected_volume_grows_under_its_user(bench: Bench) -> None:
+    volume = bench.create()
+    with bench.connected(volume.id) as connection:
+        write_device(connection, pattern(1, volume.size))
+        grown = bench.driver.extend_volume(volume.id, volume.size + SIZE)
+        again = bench.driver.initialize_connection(volume.id)
+        assert again.path == connection.path
+        assert device_size(again) == again.size == grown.size
+        tail = bytes(grown.size - volume.size)
+        assert read_device(again) == pattern(1, volume.size) + tail
+
+
+@checks("extend_volume", "delete_volume")
+def test_the_part_that_is_added_never_shows_old_bytes(bench: Bench) -> None:
+    old, volume = bench.create("old", 4 * SIZE), bench.create("grows")
+    bench.write(old.id, pattern(1, old.size))
+    bench.driver.delete_volume(old.id)
+    grown = bench.done(bench.driver.extend_volume, volume.id, 3 * SIZE)
+    assert bench.read(volume.id) == bytes(grown.size)
+
+
+@checks("set_content", "get_volume")
+@pytest.mark.parametrize("content", list(Content))
+def test_what_a_volume_holds_is_kept_across_a_restart(bench: Bench, content: Content) -> None:
+    volume = bench.create()
+    assert bench.driver.set_content(volume.id, content).content is content
+    assert bench.driver.set_content(volume.id, content).content is content
+    bench.restart()
+    found = bench.driver.get_volume(volume.id)
+    assert found.content is content
+    assert found.requested == volume.requested
+
+
+@checks(
+    "get_volume", "initialize_connection", "extend_volume", "set_content", "delete_volume",
+    "terminate_connection",
+)  # fmt: skip
+def test_ids_that_are_not_of_this_backend_are_not_found(bench: Bench) -> None:
+    volume = bench.create()
+    for strange in strange_ids(bench, volume.id):
+        for call in refusals(bench, VolumeId(strange)):
+            with pytest.raises(errors.NotFound):
+                call()
+        bench.driver.terminate_connection(VolumeId(strange))
+        bench.driver.delete_volume(VolumeId(strange))
+    assert bench.driver.list_volumes() == [volume]
+
+
+@checks("get_volume_stats")
+def test_the_stats_tell_who_and_how_many(bench: Bench) -> None:
+    bench.create("one")
+    bench.create("two")
+    stats = bench.driver.get_volume_stats({}, refresh=True)
+    driver = bench.driver
+    assert (stats.driver_version, stats.vendor_name) == (driver.VERSION, driver.VENDOR_NAME)
+    assert (stats.volume_backend_name, stats.storage_protocol) == (
+        driver.name,
+        driver.STORAGE_PROTOCOL,
+    )
+    assert stats.volumes == 2
+    assert not stats.unhealthy
+
+
+@checks("get_volume_stats", "create_volume", "delete_volume")
+def test_the_stats_follow_what_is_made_and_deleted(bench: Bench) -> None:
+    before = bench.driver.get_volume_stats({}, refresh=True)
+    volume = bench.driver.create_volume(bench.spec("counted", 4 * SIZE))
+    during = bench.driver.get_volume_stats({}, refresh=True)
+    assert during.provisioned_capacity >= before.provisioned_capacity + volume.size
+    assert during.total_capacity == before.total_capacity
+    bench.driver.delete_volume(volume.id)
+    bench.done(bench.settled, before.provisioned_capacity)
+    remembered = bench.driver.get_volume_stats({}, refresh=False)
+    assert remembered.volumes == 0
+
+
+@checks("get_volume_stats", "create_volume")
+def test_the_largest_volume_is_the_largest(bench: Bench) -> None:
+    largest = bench.driver.get_volume_stats({}, refresh=True).max_volume_size
+    if isinstance(largest, int):
+        with pytest.raises(errors.Exhausted):
+            bench.driver.create_volume(bench.spec("beyond", largest + bench.unit))
+        assert not bench.driver.list_volumes()
+        assert bench.create("largest", largest).size == largest
+
+
+def device_is(bench: Bench, volume_id: VolumeId, size: int) -> bool:
+    """Whether the volume's device has that size."""
+    with bench.connected(volume_id) as connection:
+        return device_size(connection) == connection.size == size
+
+
+def strange_ids(bench: Bench, known: str) -> list[str]:
+    """Ids that are nobody's here, among them the object of ours under another backend's name."""
+    backend_id, _, object_id = known.partition(".")
+    return [
+        f"{backend_id}.nothing",
+        f"{'0' * len(backend_id)}.{object_id}",
+        f"{backend_id}.",
+        object_id,
+        f"{backend_id}.../{object_id}",
+        "pvc-unknown",
+        "",
+    ]
+
+
+def refusals(bench: Bench, volume_id: VolumeId) -> list[Callable[[], object]]:
+    """Calls that need a volume."""
+    driver = bench.driver
+    return [
+        lambda: driver.get_volume(volume_id),
+        lambda: driver.initialize_connection(volume_id),
+        lambda: driver.extend_volume(volume_id, 2 * SIZE),
+        lambda: driver.set_content(volume_id, Content.FORMATTED),
+    ]
