@@ -53,8 +53,9 @@ class Web:
 
     def stop(self) -> None:
         """Answer no more. What is on its way is not waited for."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.is_alive():  # shutdown would wait for a start that never came
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
 
 

@@ -32,6 +32,9 @@ FOREVER = 366 * 86400.0
 # Which objects a call is about; looked for in the request and in the answer.
 OBJECTS = ("name", "volume_id", "source_volume_id", "snapshot_id", "group_snapshot_id")
 
+# Of a name in a line; longer ones are refused, but logged.
+LONGEST = 256
+
 # Asked every few seconds for as long as a plugin lives: their lines would bury the others.
 ROUTINE = frozenset({"Probe", "GetCapacity", "NodeGetVolumeStats"})
 
@@ -172,7 +175,7 @@ def _objects(message: Message) -> dict[str, str]:
     found: dict[str, str] = {}
     for field, value in message.ListFields():
         if field.name in OBJECTS and isinstance(value, str):
-            found[field.name] = value
+            found[field.name] = value[:LONGEST]
         elif isinstance(value, Message):
             found |= _objects(value)
     return found

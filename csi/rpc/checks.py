@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import cast
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,9 +18,13 @@ from csi.rpc.redact import inner, is_secret
 from drivers.errors import Invalid
 
 STRING = 128
-NODE_ID = 256
-PATH = 4095  # PATH_MAX without the zero byte
 TOGETHER = 4096
+PATH = 4095  # PATH_MAX without the zero byte
+
+# A token that is none of ours is ABORTED by whoever makes tokens, however long it is.
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {"node_id": 256, "mount_flags": TOGETHER, "starting_token": TOGETHER}
+)
 
 # CSI, CreateVolumeRequest.name: tab, line feed and carriage return are the three that may stay.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -50,26 +55,20 @@ def _places(field: FieldDescriptor, where: str, value: object) -> Iterator[tuple
 
 
 def _strings(field: FieldDescriptor, where: str, value: object) -> None:
-    if not field.is_repeated:
-        _string(where, cast("str", value), _limit(field.name))
-        return
-    strings = cast("Iterable[str]", value)
+    many = field.is_repeated
+    strings = list(cast("Iterable[str]", value)) if many else [cast("str", value)]
     for index, string in enumerate(strings):
-        _string(f"{where}[{index}]", string, TOGETHER if is_secret(field) else _limit(field.name))
-    if is_secret(field):  # mount_flags, of which CSI bounds the sum
+        place = f"{where}[{index}]" if many else where
+        _size(place, _bytes(string), _limit(field.name))
+        _printable(place, string)
+    if field.name == "mount_flags":  # CSI bounds their sum, not each
         _size(where, sum(map(_bytes, strings)), TOGETHER)
 
 
 def _limit(name: str) -> int:
     if name.endswith("_path"):
         return PATH
-    # A token that is no token of ours is ABORTED by whoever makes tokens, whatever its length.
-    return {"node_id": NODE_ID, "starting_token": TOGETHER}.get(name, STRING)
-
-
-def _string(where: str, string: str, limit: int) -> None:
-    _size(where, _bytes(string), limit)
-    _printable(where, string)
+    return LIMITS.get(name, STRING)
 
 
 def _map(where: str, entries: Mapping[object, object], *, secret: bool) -> None:

@@ -20,16 +20,6 @@ from drivers.errors import Exhausted
 from tests.fakes.services import Controller, failing_with, refusal, serving
 
 
-class Liar:
-    """A Controller that returns the wrong message; its name is set below."""
-
-    def CreateVolume(self, _request: csi_pb2.CreateVolumeRequest) -> csi_pb2.DeleteVolumeResponse:
-        return csi_pb2.DeleteVolumeResponse()
-
-
-Liar.__name__ = "Controller"
-
-
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
     """The log lines of calls so far, as JSON has them."""
@@ -73,6 +63,14 @@ def test_a_call_makes_one_line_with_method_code_duration_and_objects(
     assert line["level"] == "INFO"
 
 
+def test_a_name_of_megabytes_makes_no_line_of_megabytes(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    with serving(tmp_path / "csi.sock", Controller()) as client:
+        assert code_of(client, "x" * 2_000_000) is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(json.dumps(lines())) < 2000
+
+
 def test_what_is_asked_all_the_time_is_logged_at_debug_and_its_failure_is_not(
     tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
@@ -85,33 +83,33 @@ def test_what_is_asked_all_the_time_is_logged_at_debug_and_its_failure_is_not(
 
 
 def test_every_line_of_a_call_carries_its_id(tmp_path: Path) -> None:
-    stream = StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.Text())
+    class Controller:
+        def CreateVolume(self, _request: object) -> csi_pb2.CreateVolumeResponse:
+            logging.getLogger("csi.rpc.call.test").warning("at work")
+            return csi_pb2.CreateVolumeResponse()
 
-    class Talker(Controller):
-        def CreateVolume(
-            self, request: csi_pb2.CreateVolumeRequest
-        ) -> csi_pb2.CreateVolumeResponse:
-            logging.getLogger("talker").warning("at work")
-            return super().CreateVolume(request)
-
-    Talker.__name__ = "Controller"
-    names = ["talker", "csi.rpc.call"]
-    for name in names:
-        logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(logging.INFO)
-    try:
-        with serving(tmp_path / "csi.sock", Talker()) as client:
-            for name in ("a", "b"):
-                client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name=name))
-    finally:
-        for name in names:
-            logging.getLogger(name).removeHandler(handler)
-            logging.getLogger(name).setLevel(logging.NOTSET)
+    with logged_text() as stream, serving(tmp_path / "csi.sock", Controller()) as client:
+        for name in ("a", "b"):
+            client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name=name))
     first, second, third, fourth = (line.split()[2] for line in stream.getvalue().splitlines())
     assert first == second != third == fourth
     assert logs.call_id.get() == "-"
+
+
+@contextmanager
+def logged_text() -> Iterator[StringIO]:
+    """What calls log meanwhile, formatted where it is logged."""
+    stream, logger = StringIO(), logging.getLogger("csi.rpc.call")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.Text())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield stream
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def test_a_bug_is_internal_and_logged_with_its_trace_and_without_secrets(
@@ -133,7 +131,11 @@ def test_a_bug_is_internal_and_logged_with_its_trace_and_without_secrets(
 
 
 def test_an_answer_of_the_wrong_kind_is_a_bug(tmp_path: Path) -> None:
-    with serving(tmp_path / "csi.sock", Liar()) as client:
+    class Controller:
+        def CreateVolume(self, _request: object) -> csi_pb2.DeleteVolumeResponse:
+            return csi_pb2.DeleteVolumeResponse()
+
+    with serving(tmp_path / "csi.sock", Controller()) as client:
         assert code_of(client, "a") is grpc.StatusCode.INTERNAL
 
 

@@ -83,8 +83,9 @@ def test_a_stopped_server_gives_its_port_back() -> None:
     web = Web("127.0.0.1:0", {})
     web.start()
     web.stop()
+    never_started = Web(f"127.0.0.1:{web.port}", {})
+    never_started.stop()
     again = Web(f"127.0.0.1:{web.port}", {})
-    again.start()
     again.stop()
 
 
