@@ -82,12 +82,12 @@ global {{
 
 
 def mount_points(tree: Mapping[str, Any]) -> list[str]:
-    """Where the devices in a report of `lsblk --json` are mounted, the latest mount first."""
+    """Where the devices in a report of `lsblk --json` are mounted, the last to unmount last."""
     found: list[str] = []
     for device in tree.get("blockdevices", []) + tree.get("children", []):
-        found += [point for point in device.get("mountpoints", []) if point]
         found += mount_points(device)
-    return found[::-1]
+        found += [point for point in reversed(device.get("mountpoints", [])) if point]
+    return found
 
 
 def _start(options: Options, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -104,15 +104,18 @@ def _start(options: Options, environment: Mapping[str, str]) -> subprocess.Popen
 
 @contextmanager
 def _loop(path: Path, size: int) -> Iterator[str]:
-    with workplace.disk_file(path, size) as descriptor:
-        file = f"/proc/{os.getpid()}/fd/{descriptor}"
-        device = _tool("losetup", "--find", "--show", "--nooverlap", file).strip()
-        if not device:
-            raise errors.LabFailed("no loop device could be made for --disk")
-        try:
-            yield device
-        finally:
-            _tool("losetup", "--detach", device)
+    path.touch(mode=0o600)
+    os.truncate(path, size)
+    try:
+        device = _tool("losetup", "--find", "--show", "--nooverlap", str(path)).strip()
+    finally:
+        path.unlink()  # the device keeps the bytes for as long as it is there
+    if not device:
+        raise errors.LabFailed("no loop device could be made for --disk")
+    try:
+        yield device
+    finally:
+        _tool("losetup", "--detach", device)
 
 
 def _lvm_environment(folder: Path, loops: Sequence[str]) -> dict[str, str]:
