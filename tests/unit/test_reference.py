@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from csi import settings
+from csi import cli, settings
 from csi.controller import parameters
 from csi.rpc import status
 from drivers import errors
@@ -85,3 +87,24 @@ def test_every_error_is_explained_with_its_code() -> None:
     for each in classes:
         code = status.CODES[next(kind for kind in each.__mro__ if kind in status.CODES)]
         assert f"| {code.name} |" in explained[each.__name__]
+
+
+def test_every_command_and_option_is_explained() -> None:
+    text = page("command-line.md")
+    for words, parser in commands(cli._parser(), "hearth"):
+        assert f"## {words}\n" in text
+        section = text.split(f"## {words}\n")[1].split("\n## ")[0]
+        for option in parser._option_string_actions:
+            assert option in {"-h", "--help"} or f"| `{option}` |" in section, f"{words} {option}"
+
+
+def commands(
+    parser: argparse.ArgumentParser, name: str
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The commands that do something, by the words that call them."""
+    below = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    if not below:
+        yield name, parser
+    for action in below:
+        for word, child in action.choices.items():
+            yield from commands(child, f"{name} {word}")
