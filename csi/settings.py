@@ -50,7 +50,6 @@ class NodeSettings(msgspec.Struct, frozen=True):
     node: str
     driver_name: str
     kubelet_directory: Path
-    runtime_directory: Path
     backends: tuple[BackendSettings, ...]
 
     @property
@@ -66,7 +65,6 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     node: NodeName | None = None
     driver_name: DriverName = DRIVER_NAME
     kubelet_directory: Path = Path("/var/lib/kubelet")
-    runtime_directory: Path = Path("/run/hearth")
 
 
 class _Environment(msgspec.Struct, frozen=True):
@@ -114,7 +112,6 @@ def _settings(
         node=_node(file, environment),
         driver_name=file.driver_name,
         kubelet_directory=file.kubelet_directory,
-        runtime_directory=file.runtime_directory,
         backends=backends,
     )
 

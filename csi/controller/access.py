@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from drivers.errors import Invalid
@@ -17,6 +17,12 @@ MODES = (
 """The access modes of storage that one node reaches, in CSI's words."""
 
 
+DEFAULT_FILESYSTEM = FsType.EXT4
+
+CheckFlags = Callable[[FsType, Sequence[str]], object]
+"""Raises `Invalid` for a mount flag that the node would refuse."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """One volume capability. ``fs_type`` is empty where the caller leaves it to us, or for a device."""
@@ -24,6 +30,7 @@ class Access:
     mode: VolumeMode
     access_mode: str
     fs_type: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

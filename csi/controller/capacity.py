@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from csi.controller import sizes
-from csi.controller.access import Access, agree
+from csi.controller.access import DEFAULT_FILESYSTEM, Access, agree
 from csi.controller.parameters import BACKEND, Parameters, parse
 from drivers.backends import Backend, Backends
 from drivers.errors import Invalid
-from drivers.model import Capacity, FsType, VolumeMode
+from drivers.model import Capacity, VolumeMode
 
 BOUNDLESS = 1 << 62
 """What INFINITE and UNKNOWN are to a scheduler, to which 0 or nothing would say that there is no room."""
@@ -76,7 +76,7 @@ def _least(accesses: Sequence[Access], parameters: Parameters) -> int | None:
         return None
     if use.mode is VolumeMode.BLOCK:
         return 0
-    return (use.fs_type or FsType.EXT4).minimum_size
+    return (use.fs_type or DEFAULT_FILESYSTEM).minimum_size
 
 
 def _together(rooms: Sequence[Room]) -> Room:

@@ -203,7 +203,9 @@ def _access(capability: pb.VolumeCapability) -> Access:
     if capability.access_mode.mode == AccessMode.UNKNOWN:
         raise Invalid("a volume capability has no access mode")
     mode = VolumeMode.BLOCK if kind == "block" else VolumeMode.FILESYSTEM
-    return Access(mode, _mode_name(capability.access_mode.mode), capability.mount.fs_type)
+    mount = capability.mount
+    name = _mode_name(capability.access_mode.mode)
+    return Access(mode, name, mount.fs_type, tuple(mount.mount_flags))
 
 
 def _mode_name(mode: AccessMode.Mode.ValueType) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from csi.controller.access import Access, agree
+from csi.controller.access import Access, CheckFlags, agree
 from csi.controller.paging import Page, Where, page
 from csi.controller.parameters import parse
 from drivers.backends import Backends, is_id
 from drivers.errors import Invalid, NotFound
 from drivers.interface import SnapshotDriver, VolumeDriver
-from drivers.model import Snapshot, SnapshotId, Volume, VolumeId
+from drivers.model import FsType, Snapshot, SnapshotId, Volume, VolumeId
 
 NEARLY_FULL = 0.95
 """The share of a thin pool's data or metadata from which its volumes are called degraded."""
@@ -45,8 +45,9 @@ class Health:
 class Inventory:
     """What is on the backends of one node."""
 
-    def __init__(self, backends: Backends) -> None:
+    def __init__(self, backends: Backends, check_flags: CheckFlags) -> None:
         self._backends = backends
+        self._check_flags = check_flags
 
     def volume(self, volume_id: str) -> Volume:
         """The volume of that id; raises `NotFound`."""
@@ -81,6 +82,9 @@ class Inventory:
         driver = self._backends.of(volume_id)
         volume = driver.get_volume(VolumeId(volume_id))
         try:
+            if volume.properties.fs_type:
+                for access in accesses:
+                    self._check_flags(FsType(volume.properties.fs_type), access.flags)
             return _mismatch(volume, driver, accesses, parameters)
         except Invalid as error:
             return str(error)

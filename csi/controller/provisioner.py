@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from csi.controller import abilities, sizes
+from csi.controller.access import CheckFlags
 from csi.controller.parameters import BACKEND, snapshot_labels
 from csi.controller.requests import VolumeRequest, Wish, wish
 from csi.controller.sizes import Floor
@@ -37,11 +38,14 @@ from drivers.model import (
 class Provisioner:
     """Makes, grows, copies, reverts and deletes on the backends of one node."""
 
-    def __init__(self, backends: Backends, locks: Locks, node: str) -> None:
+    def __init__(
+        self, backends: Backends, locks: Locks, node: str, check_flags: CheckFlags
+    ) -> None:
         """``locks`` are shared with everybody who changes volumes on this node."""
         self._backends = backends
         self._locks = locks
         self._node = node
+        self._check_flags = check_flags
 
     def create(self, request: VolumeRequest) -> Volume:
         """The volume of that name, made now or found.
@@ -54,6 +58,7 @@ class Provisioner:
             raise Invalid("the volume has no name")
         backend = self._backend(request.parameters.get(BACKEND, ""))
         wanted = wish(request, type(backend.driver))
+        wanted.check_options(self._check_flags)
         source = [request.source.id] if request.source else []
         with self._locks.hold(f"name:{request.name}", *source):
             return self._find(wanted, backend) or self._make(wanted, backend)

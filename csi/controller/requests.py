@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from csi.controller.access import Access, Use, agree
+from csi.controller.access import DEFAULT_FILESYSTEM, Access, CheckFlags, Use, agree
 from csi.controller.parameters import Parameters, parse
+from drivers import mkfs
 from drivers.errors import Exists
 from drivers.interface import VolumeDriver
 from drivers.model import FsType, Properties, SizeRange, Source, Volume, VolumeMode
@@ -38,18 +39,33 @@ class Wish:
 
     def properties(self, inherited: FsType | None = None) -> Properties:
         """What is kept with the volume; ``inherited`` is the filesystem that its source holds."""
-        filesystem = self.use.mode is VolumeMode.FILESYSTEM
-        fs_type = self.use.fs_type or inherited or FsType.EXT4
+        fs_type = self._fs_type(inherited)
         return Properties(
             mode=self.use.mode,
-            fs_type=fs_type.value if filesystem else "",
+            fs_type=fs_type.value if fs_type else "",
             access_modes=self.use.access_modes,
             pvc_name=self.parameters.pvc_name,
             pvc_namespace=self.parameters.pvc_namespace,
             pv_name=self.parameters.pv_name,
             storage_class=self.parameters.storage_class,
-            mkfs_options=self.parameters.mkfs_options if filesystem else "",
+            mkfs_options=self.parameters.mkfs_options if fs_type else "",
         )
+
+    def check_options(self, check_flags: CheckFlags) -> None:
+        """Raise `Invalid` for mkfs options or mount flags that the node would refuse later.
+
+        What a copy without a named filesystem holds is known only when its source has been looked at.
+        """
+        known = self.request.source is None or self.use.fs_type
+        if known and (fs_type := self._fs_type(None)):
+            mkfs.options(fs_type, self.parameters.mkfs_options)
+            for access in self.request.accesses:
+                check_flags(fs_type, access.flags)
+
+    def _fs_type(self, inherited: FsType | None) -> FsType | None:
+        if self.use.mode is VolumeMode.BLOCK:
+            return None
+        return self.use.fs_type or inherited or DEFAULT_FILESYSTEM
 
     def refuse_unless_served_by(self, found: Volume) -> None:
         """Raise `Exists`, naming the fact, if the volume of this name is not what is wanted.

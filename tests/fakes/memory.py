@@ -81,6 +81,8 @@ class Moods:
     """Why set-up fails."""
     unhealthy: str = ""
     """What the stats say of a backend that fell ill after its set-up; a set-up cures it."""
+    fill: float = 0.5
+    """How full the pool is, 0 to 1."""
     copies: int = 0
     """How many calls for a copy are told that it is still going on."""
     gate: threading.Event = field(default_factory=threading.Event)
@@ -152,6 +154,8 @@ class PlainDriver(VolumeDriver):
             free_capacity=self._told(free),
             max_volume_size=self._told(largest),
             allocation_unit=self.options.unit,
+            data_ratio=self.moods.fill,
+            metadata_ratio=0.1,
             volumes=len(self._volumes.all()),
             snapshots=len(self._snapshots.all()),
             unhealthy=self.moods.unhealthy,

@@ -39,7 +39,6 @@ def test_a_whole_file(tmp_path: Path) -> None:
     text = TWO + "    backendId: abc\n    capacity: 1073741824\nkubeletDirectory: /k\n"
     got = read(tmp_path, text)
     assert (got.node, got.driver_name, got.kubelet_directory) == ("n1", "hearth-csi.io", Path("/k"))
-    assert got.runtime_directory == Path("/run/hearth")
     assert [each.name for each in got.backends] == ["fast", "slow"]
     assert got.backends[0].driver is MemoryDriver
     assert got.backends[1].options == MemoryOptions(backend_id="abc", capacity=GIB)

@@ -1,0 +1,7 @@
+"""``python -m csi`` is ``hearth``."""
+
+import sys
+
+from csi.cli import main
+
+sys.exit(main())

@@ -1,0 +1,249 @@
+"""``hearth``: the subcommands, their arguments, and what a shell or kubelet learns from the exit status.
+
+Errors are one line on standard error. What a subcommand needs is imported by it, so that ``hearth
+drivers`` does not wait for gRPC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from csi import logs, settings
+from drivers.errors import Invalid, StorageError
+from drivers.exec import Host
+from drivers.interface import VolumeDriver, abilities, load_drivers
+from drivers.model import GIB, KIB, MIB, Capacity, Special, VolumeStats
+
+OK = 0
+FAILED = 1
+USAGE = 2
+
+EXIT_STATUS = """exit status:
+  0  done; for a server, stopped in order
+  1  it cannot be done here and now; standard error says why
+  2  the arguments or the configuration are wrong; standard error says where
+"""
+
+UNITS: Mapping[str, int] = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": KIB * GIB}
+METADATA_SIZE = 64 * MIB
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``hearth`` with ``arguments`` (those of the process) and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except settings.BadSettings as error:
+        return _complain(str(error), USAGE)
+    except Invalid as error:
+        return _complain(str(error), USAGE)
+    except StorageError as error:
+        return _complain(str(error), FAILED)
+    return OK
+
+
+def size(text: str) -> int:
+    """``64MiB``, ``10GiB`` or plain bytes, as bytes."""
+    if not (found := re.fullmatch(r"(\d+) ?([KMGT]iB|)", text)) or not int(found[1]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; write bytes, or a number with KiB, MiB, GiB or TiB"
+        )
+    return int(found[1]) * UNITS[found[2]]
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from csi import app
+
+    logs.set_up(logging.getLevelNamesMapping()[options.log_level], options.log_format)
+    drivers = load_drivers()
+    node = settings.read(options.config, drivers)
+    serving = app.Serving(options.endpoint, options.http, options.alpha, options.grace)
+    app.build(node, drivers, serving).run()
+
+
+def _drivers(_options: argparse.Namespace) -> None:
+    rows = [
+        (name, each.VERSION, each.VENDOR_NAME, _abilities(each), each.CI_WIKI_NAME)
+        for name, each in sorted(load_drivers().items())
+    ]
+    _print_table(("NAME", "VERSION", "VENDOR", "ABILITIES", "TEST RESULTS"), rows)
+
+
+def _create_backend(options: argparse.Namespace) -> None:
+    from drivers.lvm import prepare
+
+    plan = prepare.Plan(
+        volume_group=options.volume_group,
+        devices=tuple(options.devices),
+        thin_pool=options.thin_pool,
+        pool_size=options.pool_size,
+        metadata_size=options.metadata_size,
+        wipe=options.wipe,
+    )
+    for line in prepare.create(Host(), plan):
+        print(line)
+
+
+def _list_backends(options: argparse.Namespace) -> None:
+    node = settings.read(options.config, load_drivers())
+    rows = [_backend_row(each) for each in node.backends]
+    _print_table(
+        ("NAME", "DRIVER", "TOTAL", "FREE", "LARGEST", "VOLUMES", "SNAPSHOTS", "POOL", "STATE"),
+        rows,
+    )
+
+
+def _backend_row(backend: settings.BackendSettings) -> Sequence[str]:
+    driver = backend.driver(backend.name, backend.options, Host())
+    try:
+        # Only a look: setting it up would heal what the process that serves it has in work.
+        stats = driver.get_volume_stats({}, refresh=True)
+    except StorageError as error:
+        return (backend.name, driver.NAME, *["-"] * 6, str(error))
+    return (
+        backend.name,
+        driver.NAME,
+        _human(stats.total_capacity),
+        _human(stats.free_capacity),
+        _human(stats.max_volume_size),
+        str(stats.volumes),
+        str(stats.snapshots),
+        _pool(stats),
+        stats.unhealthy or "well",
+    )
+
+
+def _abilities(driver: type[VolumeDriver]) -> str:
+    names = [each.__name__.removesuffix("Driver").lower() for each in abilities(driver)]
+    return ", ".join(names)
+
+
+def _human(capacity: Capacity) -> str:
+    if isinstance(capacity, Special):
+        return capacity.value
+    unit = next((name for name in ("TiB", "GiB", "MiB", "KiB") if capacity >= UNITS[name]), "")
+    return f"{capacity / UNITS[unit]:.2f} {unit}" if unit else f"{capacity} B"
+
+
+def _pool(stats: VolumeStats) -> str:
+    if stats.data_ratio is None or stats.metadata_ratio is None:
+        return "-"
+    return f"{stats.data_ratio:.1%} data, {stats.metadata_ratio:.1%} metadata"
+
+
+def _print_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = [heading, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"hearth: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hearth",
+        description="Local volumes for Kubernetes, through CSI.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    version = f"hearth {metadata.version('hearth-csi')}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_all(commands)
+    drivers = commands.add_parser("drivers", help="the drivers that are installed")
+    drivers.set_defaults(command=_drivers)
+    backend = commands.add_parser("backend", help="the storage of this node")
+    actions = backend.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_backend_create(actions)
+    listing = actions.add_parser("list", help="the configured backends and their room")
+    _add_config(listing)
+    listing.set_defaults(command=_list_backends)
+    return parser
+
+
+def _add_all(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser(
+        "all",
+        help="serve Identity, Controller and Node in one process",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_config(serve)
+    endpoint = settings.default_endpoint()
+    serve.add_argument(
+        "--endpoint",
+        default=endpoint,
+        required=endpoint is None,
+        metavar="unix:///PATH",
+        help="the socket to serve on (default: CSI_ENDPOINT of the environment)",
+    )
+    serve.add_argument(
+        "--http", metavar="[HOST]:PORT", help="where to answer /metrics, /healthz and /readyz"
+    )
+    serve.add_argument("--alpha", action="store_true", help="serve what CSI marks as alpha, too")
+    serve.add_argument(
+        "--grace",
+        type=float,
+        default=25.0,
+        metavar="SECONDS",
+        help="how long calls in work may go on after SIGTERM (default: %(default)s)",
+    )
+    _add_logging(serve)
+    serve.set_defaults(command=_serve)
+
+
+def _add_logging(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-level",
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        default="INFO",
+        help="the least level that is written to standard error (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        type=logs.Format,
+        choices=list(logs.Format),
+        default=logs.Format.TEXT,
+        metavar="text|json",
+        help="how a line is written (default: text)",
+    )
+
+
+def _add_backend_create(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    create = actions.add_parser("create", help="make an LVM volume group for a backend")
+    create.add_argument("volume_group", metavar="VOLUME_GROUP", help="the name it gets")
+    create.add_argument(
+        "devices", metavar="DEVICE", type=Path, nargs="+", help="empty disks for it"
+    )
+    create.add_argument("--thin-pool", metavar="NAME", help="also make a thin pool of that name")
+    create.add_argument(
+        "--pool-size", type=size, metavar="SIZE", help="its size (default: all the room there is)"
+    )
+    create.add_argument(
+        "--metadata-size",
+        type=size,
+        default=METADATA_SIZE,
+        metavar="SIZE",
+        help="room for LVM's own records on each disk (default: 64MiB)",
+    )
+    create.add_argument("--wipe", action="store_true", help="zero the disks first")
+    create.set_defaults(command=_create_backend)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the node's configuration, YAML"
+    )
