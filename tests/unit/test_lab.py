@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.labkit import errors, host, job, kernel, options, packages, sizes, status
+from tools.labkit import errors, host, job, kernel, options, packages, sizes, status, workplace
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,15 @@ def test_a_guest_without_a_status_died_of_what_its_kernel_says(tmp_path: Path) -
     (tmp_path / "empty").touch()
     with pytest.raises(errors.LabFailed, match="ended before its command did"):
         status.read(tmp_path / "empty", "")
+
+
+@pytest.mark.parametrize("folder", ["/dev/shm", "/proc/self", "/absent"])
+def test_a_folder_that_cannot_serve_a_guest_is_refused(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_DIR", folder)
+    with pytest.raises(errors.LabFailed, match=folder), workplace.folder():
+        pass
 
 
 def test_packages_are_read_from_the_one_place_for_versions() -> None:

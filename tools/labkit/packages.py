@@ -1,16 +1,19 @@
 """The Debian packages the lab needs, and their installation."""
 
+import fcntl
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.labkit import errors
 
 VERSIONS = Path(__file__).resolve().parents[2] / "versions.env"
 GUEST = "user-mode-linux"
+DATABASE = "/var/lib/dpkg"
 
 
 def needed(text: str) -> tuple[str, ...]:
@@ -25,14 +28,28 @@ def needed(text: str) -> tuple[str, ...]:
 def ensure(*, with_guest: bool) -> None:
     """Install what is missing; say so, because it takes a while and changes the machine."""
     names = needed(VERSIONS.read_text())
-    missing = _missing([name for name in names if with_guest or name != GUEST])
+    wanted = [name for name in names if with_guest or name != GUEST]
+    missing = _missing(wanted)
     if not missing:
         return
     if os.geteuid() != 0:
         raise errors.LabFailed(f"install these packages first: {' '.join(missing)}")
-    print(f"lab: installing {' '.join(missing)}", file=sys.stderr, flush=True)
-    _apt("update")
-    _apt("install", "--yes", "--no-install-recommends", *missing)
+    with _alone():
+        if missing := _missing(wanted):
+            print(f"lab: installing {' '.join(missing)}", file=sys.stderr, flush=True)
+            _apt("update")
+            _apt("install", "--yes", "--no-install-recommends", *missing)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other labs from installing at the same time; apt would only refuse the second one."""
+    folder = os.open(DATABASE, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _missing(names: Sequence[str]) -> list[str]:
@@ -46,7 +63,7 @@ def _missing(names: Sequence[str]) -> list[str]:
 
 
 def _apt(*arguments: str) -> None:
-    # Another lab may be installing the same packages right now: wait for its lock.
+    # Somebody else may be installing packages right now: wait for the lock.
     command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)

@@ -10,11 +10,16 @@ from tools.labkit import errors
 
 DEFAULT_PARENT = "/var/tmp"  # noqa: S108  (on a disk on most machines, as /tmp is not)
 
+# The kernel or the first process mounts these anew before the guest reads its folder.
+HIDDEN = (("dev",), ("proc",), ("sys",))
+
 
 @contextmanager
 def folder() -> Iterator[Path]:
     """A folder for this run, below $LAB_DIR when that is set."""
     parent = os.environ.get("LAB_DIR", DEFAULT_PARENT)
+    if Path(parent).resolve().parts[1:2] in HIDDEN:
+        raise errors.LabFailed(f"LAB_DIR={parent} would be hidden in a guest: choose another")
     try:
         holder = tempfile.TemporaryDirectory(prefix="hearth-lab-", dir=parent)
     except OSError as e:
