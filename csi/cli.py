@@ -31,7 +31,6 @@ EXIT_STATUS = """exit status:
 """
 
 UNITS: Mapping[str, int] = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": KIB * GIB}
-METADATA_SIZE = 64 * MIB
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,14 +79,14 @@ def _create_backend(options: argparse.Namespace) -> None:
 
     plan = prepare.Plan(
         volume_group=options.volume_group,
-        devices=tuple(options.devices),
+        devices=tuple(str(path) for path in options.devices),
         thin_pool=options.thin_pool,
         pool_size=options.pool_size,
         metadata_size=options.metadata_size,
         wipe=options.wipe,
     )
     for line in prepare.create(Host(), plan):
-        print(line)
+        print(line, flush=True)
 
 
 def _list_backends(options: argparse.Namespace) -> None:
@@ -102,8 +101,8 @@ def _list_backends(options: argparse.Namespace) -> None:
 def _backend_row(backend: settings.BackendSettings) -> Sequence[str]:
     driver = backend.driver(backend.name, backend.options, Host())
     try:
-        # Only a look: setting it up would heal what the process that serves it has in work.
-        stats = driver.get_volume_stats({}, refresh=True)
+        # No set-up: it would heal what the process that serves the backend has in work.
+        stats = driver.look()
     except StorageError as error:
         return (backend.name, driver.NAME, *["-"] * 6, str(error))
     return (
@@ -235,9 +234,8 @@ def _add_backend_create(actions: argparse._SubParsersAction[argparse.ArgumentPar
     create.add_argument(
         "--metadata-size",
         type=size,
-        default=METADATA_SIZE,
         metavar="SIZE",
-        help="room for LVM's own records on each disk (default: 64MiB)",
+        help="room for LVM's own records on each disk (default: 64MiB, and small disks refused)",
     )
     create.add_argument("--wipe", action="store_true", help="zero the disks first")
     create.set_defaults(command=_create_backend)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import msgspec
 
 from drivers import interface
 from drivers.errors import Precondition
@@ -96,6 +99,8 @@ class LvmDriver(
 
     def get_volume_stats(self, options: Mapping[str, str], *, refresh: bool) -> VolumeStats:
         shape = layouts.shape(options, self._lvm_options)
+        if refresh and not self._group.known:
+            self._group.open()  # `hearth backend list` only looks, and heals nothing
         inventory = self._group.inventory
         now = inventory.recent(STALE) if refresh else inventory.latest()
         largest = self._capacity.largest(now, shape, ask=refresh)
@@ -108,6 +113,14 @@ class LvmDriver(
             max_volume_size=UNKNOWN if largest is None else largest,
             allocation_unit=now.extent * shape.stripes,
         )
+
+    def look(self) -> VolumeStats:
+        # With an LVM configuration of its own: the other is in use by the process that serves.
+        with tempfile.TemporaryDirectory(prefix="hearth-lvm-") as directory:
+            options = msgspec.structs.replace(self._lvm_options, runtime_directory=directory)
+            beside = LvmDriver(self.name, options, self.run)
+            beside._group.open()
+            return beside.get_volume_stats({}, refresh=True)
 
     def _counted(self, group: Group) -> VolumeStats:
         catalogue = records.catalogue(group)
