@@ -130,11 +130,6 @@ class ThinDriver(VolumeDriver):
         self.run.step(f"content {content.value}")
         return self._keep(replace(self.get_volume(volume_id), content=content))
 
-    def change(self, volume_id: VolumeId, **properties: str) -> None:
-        """Give the volume other properties than it was made with."""
-        volume = self.get_volume(volume_id)
-        self._keep(replace(volume, properties=replace(volume.properties, **properties)))
-
     def is_active(self, volume_id: VolumeId) -> bool:
         """Whether the volume has a device now."""
         return _path(volume_id).exists()

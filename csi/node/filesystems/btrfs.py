@@ -16,16 +16,22 @@ from csi.node import mounts
 from csi.node.devices import Device
 from csi.node.filesystems.base import Filesystem
 from drivers.errors import Precondition
-from drivers.model import FsType
+from drivers.model import MIB, FsType
 
 SUPERBLOCK = 0x10000
 SUPERBLOCK_SIZE = 4096
 MAGIC = b"_BHRfS_M"
 
-# _IOW(0x94, 3, struct btrfs_ioctl_vol_args) and _IOW(0x94, 5, ...)
+# _IOW(0x94, 3, struct btrfs_ioctl_vol_args), _IOW(0x94, 5, ...) and
+# _IOWR(0x94, 30, struct btrfs_ioctl_dev_info_args)
 BTRFS_IOC_RESIZE = 0x50009403
 BTRFS_IOC_FORGET_DEV = 0x50009405
+BTRFS_IOC_DEV_INFO = 0xD000941E
 CONTROL = Path("/dev/btrfs-control")
+
+SECTOR = 4096
+# The kernel answers EINVAL below it, even for growing.
+SMALLEST_GROWN = 256 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,14 @@ class Btrfs(Filesystem):
         self.tool(device, "btrfstune", "-m")
 
     def _resize(self, descriptor: int, size: int) -> None:
-        fcntl.ioctl(descriptor, BTRFS_IOC_RESIZE, struct.pack("q4088s", 0, b"max"))
+        if size - _device_bytes(descriptor) < SECTOR:
+            return
+        if size < SMALLEST_GROWN:
+            raise Precondition(
+                f"a btrfs cannot be grown to less than {SMALLEST_GROWN} bytes, and its device has"
+                f" {size}: make the volume larger"
+            )
+        fcntl.ioctl(descriptor, BTRFS_IOC_RESIZE, _named(b"max"))
 
     def _replay(self, device: Device) -> None:
         # btrfstune exits with 0 on a filesystem with a log, and destroys it.
@@ -128,6 +141,18 @@ def _forget(path: bytes) -> None:
     # for the same filesystem until the other is forgotten. An empty path: all that is not mounted.
     descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(descriptor, BTRFS_IOC_FORGET_DEV, struct.pack("q4088s", 0, path))
+        fcntl.ioctl(descriptor, BTRFS_IOC_FORGET_DEV, _named(path))
     finally:
         os.close(descriptor)
+
+
+def _named(name: bytes) -> bytearray:
+    # struct btrfs_ioctl_vol_args; Python passes more than 1,024 bytes only if they may be changed.
+    return bytearray(struct.pack("q4088s", 0, name))
+
+
+def _device_bytes(descriptor: int) -> int:
+    """How much of its one device a mounted btrfs uses."""
+    info = bytearray(struct.pack("Q4088x", 1))
+    fcntl.ioctl(descriptor, BTRFS_IOC_DEV_INFO, info)
+    return int(struct.unpack_from("Q", info, 32)[0])
