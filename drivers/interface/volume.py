@@ -102,6 +102,14 @@ class VolumeDriver(ABC):
         (GetCapacity) it looks again first if something may have changed and nothing is in the way.
         """
 
+    def look(self) -> VolumeStats:
+        """The state of the backend for a person at a terminal, asked of an object without a set-up.
+
+        Changes nothing, so that it can be called beside the process that serves the backend. Replace
+        it where `get_volume_stats` needs a set-up. Raises `Unavailable` and `Absent`.
+        """
+        return self.get_volume_stats({}, refresh=True)
+
     @abstractmethod
     def create_volume(self, spec: VolumeSpec) -> Volume:
         """Make an empty volume that reads as zeros, content BLANK.
