@@ -60,9 +60,16 @@ class App:
     """One process: its parts, started together and stopped in order."""
 
     def __init__(
-        self, server: Server, web: Web | None, backends: Backends, status: Status, grace: float
+        self,
+        server: Server,
+        web: Web | None,
+        backends: Backends,
+        provisioner: Provisioner,
+        status: Status,
+        grace: float,
     ) -> None:
         self.backends = backends
+        self.provisioner = provisioner
         self.web = web
         self._server = server
         self._status = status
@@ -128,10 +135,11 @@ def build(
     status, locks = Status(backends), Locks()
     mounts = Mounts(settings.kubelet_directory, door)
     kinds = filesystems(door, mounts)
+    provisioner = Provisioner(backends, locks, settings.node, partial(_check_flags, kinds))
     services = [
         Identity(_plugin(settings, drivers), status.ready),
         Controller(
-            Provisioner(backends, locks, settings.node, partial(_check_flags, kinds)),
+            provisioner,
             Inventory(backends, partial(_check_flags, kinds)),
             Capacities(backends),
             Place(settings.topology_key, settings.node),
@@ -145,7 +153,7 @@ def build(
     at = endpoint.path(serving.endpoint)
     server = Server(at, services, metrics, alpha=serving.alpha)
     web = Web(serving.http, _pages(metrics, status)) if serving.http else None
-    return App(server, web, backends, status, serving.grace)
+    return App(server, web, backends, provisioner, status, serving.grace)
 
 
 def version() -> str:

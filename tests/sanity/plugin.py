@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import grpc
 
 from csi.rpc.client import Client
 from csi.spec import csi_pb2
@@ -31,15 +33,12 @@ def serving(folder: Path, backend: str, *options: str) -> Iterator[Serving]:
     served = Serving(f"unix://{folder}/csi.sock", folder / "kubelet", folder / "log")
     served.kubelet.mkdir()
     config = folder / "node.yaml"
-    config.write_text(
-        f"node: sanity\nkubeletDirectory: {served.kubelet}\nruntimeDirectory: {folder}/run\n"
-        f"backends: [{backend}]\n"
-    )
+    config.write_text(f"node: sanity\nkubeletDirectory: {served.kubelet}\nbackends: [{backend}]\n")
     command = [sys.executable, "-m", "csi", "all"]
     command += ["--config", str(config), "--endpoint", served.endpoint, *options]
     with served.log.open("w") as log, subprocess.Popen(command, stderr=log) as process:
         try:
-            _await(served)
+            _await(served, process)
             yield served
         finally:
             process.terminate()
@@ -47,7 +46,11 @@ def serving(folder: Path, backend: str, *options: str) -> Iterator[Serving]:
     assert process.returncode == 0, served.log.read_text()[-4000:]
 
 
-def _await(served: Serving) -> None:
+def _await(served: Serving, process: subprocess.Popen[bytes]) -> None:
+    """Return when the process answers; fail as soon as it has ended instead."""
     with Client(served.endpoint) as client:
-        # It answers from the moment it listens; until then gRPC tries to connect.
-        client.identity.Probe(csi_pb2.ProbeRequest(), timeout=60, wait_for_ready=True)
+        while process.poll() is None:
+            with suppress(grpc.RpcError):
+                client.identity.Probe(csi_pb2.ProbeRequest(), timeout=5, wait_for_ready=True)
+                return
+    raise AssertionError(served.log.read_text())
