@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from drivers.errors import Absent, NotFound, StorageError, Unavailable
+from drivers.errors import Absent, Busy, NotFound, StorageError, Unavailable
 from drivers.exec import remaining
 from drivers.interface import VolumeDriver
 from drivers.model import VolumeStats
@@ -68,14 +68,18 @@ class Backend:
         """Why the backend may not be used now, or None. Answers from memory."""
         if self._trouble is not None:
             return self._trouble
-        said = self.driver.get_volume_stats({}, refresh=False).unhealthy
+        try:
+            said = self.driver.get_volume_stats({}, refresh=False).unhealthy
+        except StorageError as error:
+            said = str(error)
         return Unavailable(f"backend {self.name!r} serves nothing: {said}") if said else None
 
     def use(self) -> VolumeDriver:
         """The driver, set up. Raises `Unavailable` or `Absent`, after a try to set it up again."""
-        if self.trouble() is not None:
+        if (trouble := self.trouble()) is not None:
             self.set_up().wait(_patience())
-        if trouble := self.trouble():
+            trouble = self.trouble()
+        if trouble is not None:
             raise type(trouble)(*trouble.args)
         return self.driver
 
@@ -140,20 +144,13 @@ class Backends:
 
     def trouble(self, backend: Backend) -> Unavailable | None:
         """As `Backend.trouble`; the second of two backends on one storage is troubled too."""
-        if (found := backend.trouble()) is not None:
-            return found
-        if (first := self._owner(str(backend.id))) not in (None, backend):
-            return Unavailable(
-                f"backend {backend.name!r} is on the storage of backend {first.name!r}"
-                f" ({backend.id}): remove one of them from the configuration"
-            )
-        return None
+        return backend.trouble() or self._rival(backend)
 
     def use(self, backend: Backend) -> VolumeDriver:
         """As `Backend.use`, for a backend that has its storage for itself."""
         driver = backend.use()
-        if trouble := self.trouble(backend):
-            raise trouble
+        if rival := self._rival(backend):
+            raise rival
         return driver
 
     def usable(self) -> Sequence[VolumeDriver]:
@@ -205,25 +202,38 @@ class Backends:
     ) -> VolumeStats | None:
         """What the backend tells for ``options``, or None while it serves nothing; never waits.
 
-        ``refresh`` as in `VolumeDriver.get_volume_stats`.
+        ``refresh`` as in `VolumeDriver.get_volume_stats`. Raises `Invalid` for options that do not fit.
         """
         if self.trouble(backend) is not None:
             backend.set_up()
             return None
-        return backend.driver.get_volume_stats(options, refresh=refresh)
+        try:
+            return backend.driver.get_volume_stats(options, refresh=refresh)
+        except (Busy, Unavailable):
+            return None
 
     def told(self) -> Iterator[tuple[str, VolumeStats]]:
         """Each name with what the backend tells from memory; without room while it serves nothing."""
         for backend in self:
-            if (trouble := self.trouble(backend)) is None:
+            try:
+                if trouble := self.trouble(backend):
+                    raise trouble
                 yield backend.name, backend.driver.get_volume_stats({}, refresh=False)
-            else:
-                yield backend.name, _out_of_service(backend, str(trouble))
+            except StorageError as error:
+                yield backend.name, _out_of_service(backend, str(error))
 
     def close(self) -> None:
         """Stop the background work of all."""
         for backend in self:
             backend.close()
+
+    def _rival(self, backend: Backend) -> Unavailable | None:
+        if (first := self._owner(str(backend.id))) in (None, backend):
+            return None
+        return Unavailable(
+            f"backend {backend.name!r} is on the storage of backend {first.name!r} ({backend.id}):"
+            " remove one of them from the configuration"
+        )
 
     def _owner(self, backend_id: str) -> Backend | None:
         return next((each for each in self if each.id == backend_id), None)

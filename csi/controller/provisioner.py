@@ -139,7 +139,7 @@ class Provisioner:
     def _find(self, wanted: Wish, backend: Backend) -> Volume | None:
         """The volume of that name, on whichever backend; the one that is asked for must be able to tell."""
         name = wanted.request.name
-        self._use_for_creation(backend)
+        self._require_usable(backend)
         for driver in self._backends.usable():
             if found := driver.find_volume(name):
                 if driver is not backend.driver:
@@ -151,10 +151,11 @@ class Provisioner:
                 return found
         return None
 
-    def _use_for_creation(self, backend: Backend) -> VolumeDriver:
+    def _require_usable(self, backend: Backend) -> None:
         try:
-            return self._backends.use(backend)
+            self._backends.use(backend)
         except Absent as error:
+            # What is absent holds no volume of that name either, so another node may be sought.
             raise Exhausted(str(error)) from None
 
     def _make(self, wanted: Wish, backend: Backend) -> Volume:
@@ -163,10 +164,9 @@ class Provisioner:
                 f"volume {wanted.request.name!r} is wanted on other nodes than {self._node}, which is"
                 " the only one that reaches the disks here"
             )
-        driver = self._use_for_creation(backend)
         if wanted.request.source is not None:
-            return self._copy(wanted, driver, wanted.request.source)
-        return driver.create_volume(_spec(wanted))
+            return self._copy(wanted, backend.driver, wanted.request.source)
+        return backend.driver.create_volume(_spec(wanted))
 
     def _copy(self, wanted: Wish, driver: VolumeDriver, source: Source) -> Volume:
         self._refuse_foreign(source, driver)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -17,12 +18,13 @@ from csi.rpc.client import Client
 from csi.settings import BackendSettings, NodeSettings
 from csi.spec import csi_pb2 as pb
 from drivers.model import MIB
-from tests.fakes.memory import REGISTRY, MemoryDriver, MemoryOptions, PlainDriver
+from tests.fakes.memory import REGISTRY, MemoryDriver, MemoryOptions, Moods, PlainDriver
 
 NODE = "n1"
 KEY = "topology.hearth-csi.io/node"
 Options = Mapping[str, tuple[type[PlainDriver], MemoryOptions]]
 ONE: Options = {"fast": (MemoryDriver, MemoryOptions())}
+NO_MOODS: Mapping[str, Moods] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,7 @@ class Bench:
 
     def driver(self, name: str = "fast") -> PlainDriver:
         """The driver of a backend, to look into it or to change its mood."""
-        driver = self.app.backends.by_name[name].driver
-        assert isinstance(driver, PlainDriver)
-        return driver
+        return _driver(self.app, name)
 
     def create(self, name: str, size: int = 8 * MIB, **fields: Any) -> pb.Volume:
         """A volume made with the least that a request needs."""
@@ -53,9 +53,17 @@ class Bench:
 
 @contextmanager
 def bench(
-    backends: Options = ONE, *, alpha: bool = False, http: str | None = None
+    backends: Options = ONE,
+    *,
+    alpha: bool = False,
+    http: str | None = None,
+    moods: Mapping[str, Moods] = NO_MOODS,
 ) -> Iterator[Bench]:
-    """A process that has set its backends up; it is stopped in order at the end."""
+    """A process that has tried to set its backends up; it is stopped in order at the end.
+
+    ``moods`` are those in which backends are from the start; one that does not come to an end of its
+    set-up is not waited for.
+    """
     # Not pytest's directory: the path of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="hearth-") as directory:
         settings = NodeSettings(
@@ -69,10 +77,13 @@ def bench(
         )
         endpoint = f"unix://{directory}/csi.sock"
         app = build(settings, REGISTRY.drivers, Serving(endpoint, http, alpha, grace=5.0))
+        for name, mood in moods.items():
+            _driver(app, name).moods = mood
         app.start()
         try:
             for backend in app.backends:
-                assert backend.set_up().wait(5)
+                if _driver(app, backend.name).moods.set_up_gate.is_set():
+                    assert backend.set_up().wait(5)
             with Client(endpoint) as client:
                 yield Bench(app, client, endpoint)
         finally:
@@ -119,6 +130,12 @@ def refused(code: str, *words: str) -> Iterator[None]:
     assert caught.value.code().name == code, caught.value.details()
     for word in words:
         assert word in str(caught.value.details())
+
+
+def _driver(app: App, name: str) -> PlainDriver:
+    driver = app.backends.by_name[name].driver
+    assert isinstance(driver, PlainDriver)
+    return driver
 
 
 def _mode(name: str) -> pb.VolumeCapability.AccessMode:

@@ -71,6 +71,12 @@ class MemoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     layouts: tuple[str, ...] = ("linear", "striped")
 
 
+def _open() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class Moods:
     """What a test may change while the driver runs."""
@@ -85,7 +91,9 @@ class Moods:
     """How full the pool is, 0 to 1."""
     copies: int = 0
     """How many calls for a copy are told that it is still going on."""
-    gate: threading.Event = field(default_factory=threading.Event)
+    set_up_gate: threading.Event = field(default_factory=_open)
+    """Set-up waits here while it is not set."""
+    gate: threading.Event = field(default_factory=_open)
     """Changes wait here while it is not set."""
     entered: threading.Event = field(default_factory=threading.Event)
     """Set when a change has come to the gate."""
@@ -109,7 +117,6 @@ class PlainDriver(VolumeDriver):
     def __init__(self, name: str, options: msgspec.Struct, run: Run) -> None:
         super().__init__(name, options, run)
         self.moods = Moods()
-        self.moods.gate.set()
         self.set_ups = 0
         self._ready = False
         self._lock = threading.RLock()
@@ -126,6 +133,7 @@ class PlainDriver(VolumeDriver):
 
     def do_setup(self) -> None:
         self.set_ups += 1
+        self.moods.set_up_gate.wait()
         if self.moods.absent:
             raise Absent(f"no memory called {self.options.backend_id}")
         if self.moods.broken:
