@@ -22,7 +22,7 @@ from csi import logs
 from csi.rpc import checks, redact, status
 from csi.rpc.gate import Gate
 from drivers import exec as programs
-from drivers.errors import Busy, Invalid, StorageError
+from drivers.errors import Invalid, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Call:
         self._observer.call_began()
         request = self._rpc.request()
         with _working_for(context):
-            outcome = self._outcome(request, raw, context)
+            outcome = self._outcome(request, raw)
             seconds = time.monotonic() - began
             self._tell(request, outcome, seconds)
         self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
@@ -105,10 +105,10 @@ class Call:
             context.abort(outcome.code, outcome.message)
         return outcome.response
 
-    def _outcome(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Outcome:
+    def _outcome(self, request: Message, raw: bytes) -> Outcome:
         try:
             with self._gate.entered():
-                response = self._answer(request, raw, context)
+                response = self._answer(request, raw)
         except StorageError as error:
             code = status.code(error)
             bug = error if code is grpc.StatusCode.INTERNAL else None
@@ -118,11 +118,7 @@ class Call:
             return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)
         return Outcome(grpc.StatusCode.OK, response)
 
-    def _answer(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Message:
-        # A call may have waited for a thread until its caller lost patience; the repetition would
-        # only meet this one's locks.
-        if not context.is_active():
-            raise Busy("the caller has gone")
+    def _answer(self, request: Message, raw: bytes) -> Message:
         _parse(request, raw)
         checks.check(request)
         response = self._rpc.method(request)

@@ -105,6 +105,19 @@ def test_of_many_that_start_at_once_exactly_one_serves(at: Path) -> None:
         assert sorted(said) == ["", "", "", "serving\n"]
 
 
+def test_a_start_waits_while_another_looks_at_the_socket(at: Path) -> None:
+    second = server(at, Controller())
+    starting = threading.Thread(target=second.start)
+    with endpoint.alone(at.parent):
+        starting.start()
+        starting.join(0.2)
+        assert starting.is_alive()
+        assert not at.exists()
+    starting.join(10)
+    assert at.is_socket()
+    second.stop(1)
+
+
 def test_the_socket_of_a_killed_server_is_taken_over(
     at: Path, process: subprocess.Popen[str]
 ) -> None:
