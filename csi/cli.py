@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def size(text: str) -> int:
     """``64MiB``, ``10GiB`` or plain bytes, as bytes."""
-    if not (found := re.fullmatch(r"(\d+) ?([KMGT]iB|)", text)) or not int(found[1]):
+    if not (found := re.fullmatch(r"([0-9]+) ?([KMGT]iB|)", text)) or not int(found[1]):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no size; write bytes, or a number with KiB, MiB, GiB or TiB"
         )

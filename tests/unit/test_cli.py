@@ -1,0 +1,142 @@
+"""What a shell sees of ``hearth``: output, one line for an error, and the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from csi import app, cli
+from drivers.interface import abilities, load_drivers
+from drivers.model import GIB, MIB
+
+
+def hearth(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        status = cli.main(arguments)
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hearth(capsys, "--version") == (0, f"hearth {app.version()}\n", "")
+
+
+def test_it_is_a_module_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["hearth", "drivers"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("csi", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("NAME")
+
+
+def test_drivers_are_those_of_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = hearth(capsys, "drivers")
+    heading, *rows = out.splitlines()
+    assert (status, heading.split()) == (
+        0,
+        ["NAME", "VERSION", "VENDOR", "ABILITIES", "TEST", "RESULTS"],
+    )
+    drivers = load_drivers()
+    assert [row.split()[0] for row in rows] == sorted(drivers)
+    for row in rows:
+        driver = drivers[row.split()[0]]
+        assert driver.VERSION in row
+        assert driver.CI_WIKI_NAME in row
+        assert row.count(",") == len(abilities(driver)) - 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("what",),
+        ("all",),
+        ("all", "--config", "/nowhere", "--endpoint", "unix:///x", "--log-level", "LOUD"),
+        ("all", "--conf", "/nowhere", "--endpoint", "unix:///x"),
+        ("backend",),
+        ("backend", "create", "vg"),
+        ("backend", "create", "vg", "/dev/x", "--pool-size", "10GB"),
+        ("backend", "list"),
+    ],
+)
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+    status, out, err = hearth(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert "usage: hearth" in err
+
+
+def test_a_bad_configuration_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = tmp_path / "node.yaml"
+    config.write_text("node: n1\nbackends: [{name: a, driver: loop, directory: /x, wipo: 1}]\n")
+    for command in (["all", "--endpoint", f"unix://{tmp_path}/s"], ["backend", "list"]):
+        status, out, err = hearth(capsys, *command, "--config", str(config))
+        assert (status, out) == (2, "")
+        assert err.startswith(
+            f"hearth: {config}: $.backends[0].wipo: unknown key; known here: directory"
+        )
+        assert err.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--endpoint", "tcp://[::]:1"], 2, "must be unix:///path"),
+        (["--endpoint", "unix:///nowhere/csi.sock"], 1, "/nowhere, where the socket belongs"),
+        (["--endpoint", "unix:///x", "--http", "nonsense"], 2, "'nonsense' must be HOST:PORT"),
+        (
+            ["--endpoint", "unix:///x", "--http", "203.0.113.1:80"],
+            1,
+            "cannot listen on 203.0.113.1:80",
+        ),
+    ],
+)
+def test_a_start_that_fails(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    status: int,
+    words: str,
+) -> None:
+    config = tmp_path / "node.yaml"
+    config.write_text(
+        f"node: n1\nbackends: [{{name: a, driver: loop, directory: {tmp_path}/none}}]\n"
+    )
+    got, out, err = hearth(capsys, "all", "--config", str(config), *arguments)
+    assert (got, out) == (status, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_backend_list_only_looks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config, directory = tmp_path / "node.yaml", tmp_path / "files"
+    config.write_text(f"node: n1\nbackends: [{{name: a, driver: loop, directory: {directory}}}]\n")
+    status, out, _ = hearth(capsys, "backend", "list", "--config", str(config))
+    heading, row = out.splitlines()
+    assert status == 0
+    assert heading.split()[:4] == ["NAME", "DRIVER", "TOTAL", "FREE"]
+    assert row.split()[:3] == ["a", "loop", "-"]
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("64MiB", 64 * MIB), ("10 GiB", 10 * GIB), ("4096", 4096), ("1TiB", 1 << 40)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert cli.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "10G", "-1", "1.5GiB", "GiB", "1e9", "१MiB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no size"):
+        cli.size(text)
