@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -19,13 +20,16 @@ def main() -> int:
     if len(disks) < 2:
         print("demo: two empty disks are needed; `make demo` brings them", file=sys.stderr)
         return 2
+    # Refusals are part of the story, which tells them itself.
+    logging.basicConfig(level=logging.ERROR)
     narrator = Narrator()
     try:
         narrator.chapter("A node with two backends")
         with machine.volume_groups(disks, narrator):
-            with machine.serving() as app, machine.calling() as client:
+            with machine.serving() as app, machine.calling(narrator) as client:
                 _tell(client, app.provisioner, narrator)
-            narrator.same("left behind", machine.left_behind(), [])
+            narrator.same("left behind of the volumes", machine.left_behind(), [])
+        narrator.same("left behind on the disks", machine.signatures(disks[:2]), [])
     except Differs as e:
         print(f"demo: {e}", file=sys.stderr)
         return 1

@@ -48,6 +48,8 @@ def serving() -> Iterator[app.App]:
     try:
         served.start()
         try:
+            for backend in served.backends:
+                backend.set_up().wait()
             yield served
         finally:
             served.stop()
@@ -57,10 +59,11 @@ def serving() -> Iterator[app.App]:
 
 
 @contextmanager
-def calling() -> Iterator[Client]:
-    """A client that is connected, as soon as the server says that it is ready."""
+def calling(narrator: Narrator) -> Iterator[Client]:
+    """A client of the server, which says that it is ready."""
     with Client(f"unix://{SOCKET}") as client:
-        client.identity.Probe(pb.ProbeRequest(), timeout=30, wait_for_ready=True)
+        probed = client.identity.Probe(pb.ProbeRequest(), timeout=30)
+        narrator.same("the plugin is ready", probed.ready.value, True)
         yield client
 
 
@@ -75,6 +78,12 @@ def left_behind() -> list[str]:
         *(line for line in mounts if str(FOLDER) in line),
         *map(str, files),
     ]
+
+
+def signatures(disks: Sequence[str]) -> list[str]:
+    """What the disks still hold of LVM or a filesystem."""
+    wipefs = ["wipefs", "--no-act", "--noheadings", "--output", "DEVICE,TYPE", "--", *disks]
+    return subprocess.run(wipefs, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def _hearth(*arguments: str) -> None:

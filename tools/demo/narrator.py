@@ -47,6 +47,10 @@ class Narrator:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nothing"
     text = str(value)
     # 16 hex digits of a SHA-256 are enough to look at; all of them were compared.
     is_digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
