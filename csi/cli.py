@@ -17,7 +17,7 @@ from pathlib import Path
 from csi import logs, settings
 from drivers.errors import Invalid, StorageError
 from drivers.exec import Host
-from drivers.interface import VolumeDriver, abilities, load_drivers
+from drivers.interface import DriverRejected, VolumeDriver, abilities, load_drivers
 from drivers.model import GIB, KIB, MIB, Capacity, Special, VolumeStats
 
 OK = 0
@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except settings.BadSettings as error:
-        return _complain(str(error), USAGE)
-    except Invalid as error:
+    except (settings.BadSettings, Invalid) as error:
         return _complain(str(error), USAGE)
     except StorageError as error:
         return _complain(str(error), FAILED)
+    except (ImportError, DriverRejected) as error:
+        return _complain(f"a driver that is installed cannot be used: {error}", FAILED)
     return OK
 
 

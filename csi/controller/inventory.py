@@ -8,7 +8,7 @@ from enum import Enum
 
 from csi.controller.access import Access, CheckFlags, agree
 from csi.controller.paging import Page, Where, page
-from csi.controller.parameters import parse
+from csi.controller.parameters import BACKEND, parse
 from drivers.backends import Backends, is_id
 from drivers.errors import Invalid, NotFound
 from drivers.interface import SnapshotDriver, VolumeDriver
@@ -130,6 +130,8 @@ def _mismatch(
     accesses: Sequence[Access],
     parameters: Mapping[str, str],
 ) -> str:
+    if parameters.get(BACKEND, driver.name) != driver.name:
+        return f"volume {volume.id} is on backend {driver.name!r}, not on {parameters[BACKEND]!r}"
     asked = parse(parameters, type(driver))
     use = agree(accesses, asked.fs_type)
     held = volume.properties

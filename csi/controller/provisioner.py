@@ -97,7 +97,9 @@ class Provisioner:
             if found := self._find_snapshot(name):
                 return _of_volume(found, name, volume_id)
             driver = abilities.snapshots(self._backends.of(volume_id))
-            return driver.create_snapshot(SnapshotSpec(name, VolumeId(volume_id), labels))
+            made = driver.create_snapshot(SnapshotSpec(name, VolumeId(volume_id), labels))
+            # A backend that has only now recovered may have had one of that name all along.
+            return _of_volume(made, name, volume_id)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Remove the snapshot; success if there is none of that id."""

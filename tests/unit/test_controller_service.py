@@ -227,6 +227,12 @@ class TestCreateVolume:
             one.client.controller.CreateVolume(wanted(**{"name": "v", **fields}))
         assert ids(one) == []
 
+    def test_an_access_mode_of_a_later_protocol(self, one: Bench) -> None:
+        later = mount()
+        later.access_mode.mode = 42  # type: ignore[assignment]
+        with refused("INVALID_ARGUMENT", "access mode 42 is not possible"):
+            one.create("v", volume_capabilities=[later])
+
     def test_a_key_of_another_driver_is_not_known(self) -> None:
         class_ = {"fast": (PlainDriver, MemoryOptions())}
         with bench(class_) as running, refused("INVALID_ARGUMENT", "known are:", LAYOUT):
@@ -538,6 +544,7 @@ class TestValidate:
             ({"volume_capabilities": [mount("", "SINGLE_NODE_WRITER", "user=x")]}, "not allowed"),
             ({"parameters": {LAYOUT: "striped"}}, "has layout 'linear', not 'striped'"),
             ({"parameters": {"what": "ever"}}, "'what' is not known"),
+            ({"parameters": {BACKEND: "slow"}}, "is on backend 'fast', not on 'slow'"),
             ({"mutable_parameters": {"iops": "5"}}, "'iops' is not known"),
         ],
     )
