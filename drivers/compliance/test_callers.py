@@ -53,7 +53,7 @@ def test_eight_callers_of_the_same_names_make_one_volume_each(bench: Bench) -> N
     assert len(made) == len(SHARED)
 
 
-@checks("list_volumes", "get_volume", "find_volume", "get_volume_stats")
+@checks("list_volumes", "find_volume", "get_volume_stats")
 def test_readers_see_only_finished_volumes(bench: Bench) -> None:
     def write(number: int) -> None:
         for _ in range(3):

@@ -251,7 +251,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_call_does_not_mend(
 ) -> None:
     deaths = survive(bed, make(), point_limit)
     record_property("deaths", deaths)
-    assert deaths > 0, "the driver took no step that the kit could see"
+    assert deaths > 0 or make is not creation, "the kit saw no step of the driver"
 
 
 def only(bench: Bench, name: str) -> Volume:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from inspect import formatannotation
 
 import msgspec
 import pytest
@@ -115,11 +116,11 @@ def parameters(method: object) -> list[tuple[str, object, object]]:
 
 
 def hints(method: object) -> dict[str, str]:
-    """Parameter to the text of its annotation; texts, as they are not all importable at run time."""
+    """Parameter to its annotation as written, whichever way its names were imported."""
     assert callable(method)
     found = inspect.get_annotations(inspect.unwrap(method))
     return {
-        name: value if isinstance(value, str) else inspect.formatannotation(value)
+        name: re.sub(r"\b\w+\.", "", value if isinstance(value, str) else formatannotation(value))
         for name, value in found.items()
         if name != "return"
     }
