@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.errors import Busy, Exhausted, Unavailable
-from drivers.lvm import commands, names
+from drivers.lvm import commands
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.headers import Fingerprint
 from drivers.lvm.layouts import Shape
@@ -60,7 +60,7 @@ class Capacity:
         return sum(
             lv.size
             for lv in group.lvs.values()
-            if lv.pool == pool.name and names.unpack(lv.tags).get("kind") != SNAPSHOT
+            if lv.pool == pool.name and lv.fields.get("kind") != SNAPSHOT
         )
 
     def room_in(self, group: Group, pool: Lv) -> int:

@@ -199,7 +199,7 @@ def _find(group: Group, object_id: str) -> Lv:
 
 def _measure(group: Group, lv: Lv) -> tuple[int, Content]:
     """The bytes that a copy of ``lv`` must hold, and what they are to the copy."""
-    if names.unpack(lv.tags)["kind"] == records.SNAPSHOT:
+    if lv.fields["kind"] == records.SNAPSHOT:
         snapshot = records.snapshot(group, lv, usable=True)
         size, content = snapshot.size, snapshot.content
     else:

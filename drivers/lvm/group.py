@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from drivers.errors import Absent, Busy, NotFound, Unavailable
 from drivers.exec import Result, Run, remaining
 from drivers.lvm import commands, devicemapper
-from drivers.lvm.headers import Headers
+from drivers.lvm.headers import Fingerprint, Headers
 from drivers.lvm.host import Lvm
 from drivers.lvm.inventory import Inventory
 from drivers.lvm.options import Options
@@ -19,10 +20,38 @@ from drivers.lvm.report import Group, Lv
 from drivers.model import Connection
 
 
+class Kernel(Protocol):
+    """What is asked of device-mapper: see the functions of `drivers.lvm.devicemapper`."""
+
+    def device(self, uuid: str) -> devicemapper.Device | None: ...
+
+    def status(self, uuid: str) -> tuple[devicemapper.Target, ...]: ...
+
+    def devices(self, prefix: str) -> list[devicemapper.Device]: ...
+
+    def resume(self, name: str) -> None: ...
+
+
+class Fingerprints(Protocol):
+    """What tells that the group was changed: see `drivers.lvm.headers.Headers`."""
+
+    def read(self) -> Fingerprint: ...
+
+
 class VolumeGroup:
     """One volume group, for one backend."""
 
-    def __init__(self, backend: str, options: Options, run: Run) -> None:
+    def __init__(
+        self,
+        backend: str,
+        options: Options,
+        run: Run,
+        kernel: Kernel = devicemapper,
+        headers: Callable[[Sequence[str]], Fingerprints] = Headers,
+    ) -> None:
+        """``kernel`` and ``headers`` are what is read without a program: devices and disks."""
+        self._kernel = kernel
+        self._headers = headers
         self.backend = backend
         self.options = options
         self._lvm = Lvm(run, options.volume_group, Path(options.runtime_directory) / backend)
@@ -58,7 +87,7 @@ class VolumeGroup:
             raise Absent(
                 f"backend {self.backend}: no disk of this node has volume group {self.name}"
             )
-        headers = Headers(devices)
+        headers = self._headers(devices)
         inventory = Inventory(self._lvm.report, headers.read)
         group = inventory.fresh()
         self.close()
@@ -125,11 +154,20 @@ class VolumeGroup:
 
     def device(self, lv: Lv, suffix: str = "") -> devicemapper.Device | None:
         """The kernel's device of ``lv``; None while it is not active."""
-        return devicemapper.device(self.inventory.latest().dm_uuid(lv) + suffix)
+        return self._kernel.device(self.inventory.latest().dm_uuid(lv) + suffix)
 
     def status(self, lv: Lv, suffix: str = "") -> Sequence[devicemapper.Target]:
         """What the kernel says of ``lv``'s device; empty while it is not active."""
-        return devicemapper.status(self.inventory.latest().dm_uuid(lv) + suffix)
+        return self._kernel.status(self.inventory.latest().dm_uuid(lv) + suffix)
+
+    def suspended(self) -> Sequence[devicemapper.Device]:
+        """The devices of the group, hidden ones too, that do not go on."""
+        every = self._kernel.devices(f"LVM-{self.id}")
+        return [device for device in every if device.suspended]
+
+    def resume(self, device: devicemapper.Device) -> None:
+        """Let a suspended device go on."""
+        self._kernel.resume(device.name)
 
     def is_open(self, lv: Lv) -> bool:
         """Whether somebody has the device open: mounted, or otherwise."""

@@ -40,7 +40,7 @@ def catalogue(group: Group) -> Catalogue:
     """Sort out what is ours and finished; raises `Unavailable` if two LVs claim one id."""
     found: dict[str, dict[str, Lv]] = {VOLUME: {}, SNAPSHOT: {}}
     for lv in group.lvs.values():
-        kind = names.unpack(lv.tags).get("kind", "")
+        kind = lv.fields.get("kind", "")
         if kind not in found or not lv.object_id or {names.CREATING, names.DELETING} & lv.tags:
             continue
         other = found[kind].get(lv.object_id)
@@ -93,13 +93,13 @@ def snapshot_tags(
 def with_fields(lv: Lv, **changes: str) -> tuple[frozenset[str], frozenset[str]]:
     """The tags to add and to remove so that the packed fields of ``lv`` change."""
     before = names.packed(lv.tags)
-    after = frozenset(names.pack({**names.unpack(lv.tags), **changes}))
+    after = frozenset(names.pack({**lv.fields, **changes}))
     return after - before, before - after
 
 
 def volume(group: Group, lv: Lv) -> Volume:
     """The volume that ``lv`` is."""
-    fields = names.unpack(lv.tags)
+    fields = lv.fields
     options: dict[str, str] = {key: fields[key] for key in PARAMETERS if key in fields}
     return Volume(
         id=VolumeId(f"{group.id}.{lv.object_id}"),
@@ -114,7 +114,7 @@ def volume(group: Group, lv: Lv) -> Volume:
 
 def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
     """The snapshot that ``lv`` is. A thin one's size is its own, a COW area's says nothing."""
-    fields = names.unpack(lv.tags)
+    fields = lv.fields
     return Snapshot(
         id=SnapshotId(f"{group.id}.{lv.object_id}"),
         volume_id=VolumeId(fields["volume"]),

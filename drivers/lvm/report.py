@@ -72,6 +72,8 @@ class Lv:
     when_full: str
     metadata_size: int
     segments: tuple[Segment, ...]
+    fields: Mapping[str, str]
+    """What `names.pack` wrote into its tags."""
 
     @property
     def is_thin(self) -> bool:
@@ -186,11 +188,12 @@ def _pv(row: Mapping[str, str]) -> Pv:
 
 
 def _lv(row: Mapping[str, str], segments: Sequence[Segment]) -> Lv:
+    tags = frozenset(tag for tag in row["lv_tags"].split(",") if tag)
     return Lv(
         name=row["lv_name"].strip("[]"),
         uuid=row["lv_uuid"],
         size=int(row["lv_size"]),
-        tags=frozenset(tag for tag in row["lv_tags"].split(",") if tag),
+        tags=tags,
         origin=row["origin"].strip("[]"),
         pool=row["pool_lv"].strip("[]"),
         roles=frozenset(row["lv_role"].split(",")),
@@ -200,6 +203,7 @@ def _lv(row: Mapping[str, str], segments: Sequence[Segment]) -> Lv:
         when_full=row["lv_when_full"],
         metadata_size=int(row["lv_metadata_size"] or 0),
         segments=tuple(segments),
+        fields=names.unpack(tags),
     )
 
 

@@ -131,7 +131,7 @@ class Revert:
         return (lv.tags - remove - {f"{names.REPLACES}{lv.tag(names.REPLACES)}"}) | add
 
     def _content(self, snapshot: Lv) -> str:
-        return names.unpack(snapshot.tags)["content"]
+        return snapshot.fields["content"]
 
     # Thick
 

@@ -22,11 +22,11 @@ def heal(group: VolumeGroup) -> None:
     another volume, or gone from the metadata, is resumed as it is. Raises `Unavailable` if one stays.
     """
     now = group.read()
-    for device in _suspended(now):
+    for device in group.suspended():
         _refresh(group, now, device)
-    for device in _suspended(now):
-        devicemapper.resume(device.name)
-    if left := [device.name for device in _suspended(now)]:
+    for device in group.suspended():
+        group.resume(device)
+    if left := [device.name for device in group.suspended()]:
         raise Unavailable(f"devices {', '.join(left)} stay suspended; look at dmsetup info")
     for name in group.options.thin_pools:
         pool = now.lvs.get(name)
@@ -73,11 +73,6 @@ def _check_discard(path: str) -> None:
     queue = device / "queue" if (device / "queue").exists() else device.resolve().parent / "queue"
     if int((queue / "discard_max_bytes").read_text()) == 0:
         raise Invalid(f"wipe: discard, but the disk {path} cannot discard: use wipe: zero")
-
-
-def _suspended(group: Group) -> list[devicemapper.Device]:
-    every = devicemapper.devices(f"LVM-{group.id}")
-    return [device for device in every if device.suspended]
 
 
 def _refresh(group: VolumeGroup, now: Group, device: devicemapper.Device) -> None:
