@@ -1,0 +1,1 @@
+"""The LVM driver on real volume groups."""
