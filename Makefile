@@ -56,7 +56,7 @@ proto: $(READY) ## Generate the protobuf code from csi/spec/*.proto
 readme: $(READY) ## Write the table of README.md from the registry and the last test reports
 	$(VENV)/bin/python -m tools.readme
 
-test: $(READY) $(SANITY) ## Everything above: what CI runs
+test: $(READY) $(SANITY) ## Everything: what CI runs
 	$(STEPS) --all
 
 clean: ## Remove what was built and the virtual environment

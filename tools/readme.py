@@ -31,11 +31,13 @@ FEATURES: Mapping[str, str] = {
     "RevertDriver": "revert to a snapshot",
 }
 SUITES: Mapping[str, str] = {
-    "unit": "unit and service tests",
-    "compliance": "compliance kit, both drivers",
-    "integration": "bytes on real LVM",
+    "unit": "pure parts, and services over stateful fakes",
+    "kit": "the compliance kit rejects broken drivers, and serves outsiders",
+    "compliance": "both drivers pass the compliance kit on real storage",
+    "integration": "bytes, capacity, stale data, 1,000 concurrent calls on real LVM",
     "crash": "killed before and after every step",
-    "sanity": "the real csi-sanity",
+    "sanity": "the real csi-sanity on LVM thin, LVM thick and loop",
+    "lab": "the lab itself",
 }
 
 

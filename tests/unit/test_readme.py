@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tools import readme
 from tools.driverdocs.__main__ import embedded
+from tools.stepkit import plan
+from tools.stepkit.cli import PLAN
 
 
 def test_the_readme_is_true() -> None:
@@ -27,8 +29,14 @@ def test_a_suite_that_failed_is_found() -> None:
 def test_only_suites_with_a_report_are_claimed(tmp_path: Path) -> None:
     (tmp_path / "unit.xml").write_text('<testsuite tests="7" failures="0" skipped="0"/>')
     assert readme.suites_table(tmp_path).splitlines()[2:] == [
-        "| unit and service tests | 7 | 0 | 0 |"
+        "| pure parts, and services over stateful fakes | 7 | 0 | 0 |"
     ]
+
+
+def test_every_suite_is_a_step_that_leaves_a_report() -> None:
+    steps = {step.name: step for step in plan.load(PLAN.read_text(), Path("reports"))}
+    for name in readme.SUITES:
+        assert f"reports/{name}.xml" in steps[name].command
 
 
 def test_the_links_of_the_root_documents_lead_somewhere() -> None:
