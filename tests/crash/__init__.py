@@ -1,0 +1,1 @@
+"""SIGKILL before and after everything that a call does outside its process, on real LVM."""

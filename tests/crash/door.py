@@ -1,0 +1,81 @@
+"""The door to programs with a count at it, where a process can be told to die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from drivers.exec import NOTHING, Arg, Host, Result
+from tests.crash import boundaries
+from tests.crash.boundaries import Boundary
+
+SOON = 0.03
+"""Seconds from the start of a program to the death of the process that started it."""
+
+
+class Moment(Enum):
+    """When to die at a boundary."""
+
+    BEFORE = "before"
+    DURING = "during"
+    """The program has been started and lives on alone, as it does in a real crash."""
+    END = "at the end"
+    """All is done, and the caller has not been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The moment for a process to get SIGKILL; ``number`` counts its boundaries from 0."""
+
+    number: int
+    moment: Moment = Moment.BEFORE
+
+
+class Door:
+    """A `Run` that tells each boundary before it lets anything happen."""
+
+    def __init__(self, tell: Callable[[Boundary], None], death: Death | None) -> None:
+        self._inner = Host()
+        self._tell = tell
+        self._death = death
+        self._guard = threading.Lock()
+        self._met = 0
+        self.counts = False
+        """Whether boundaries are told and counted yet."""
+
+    def __call__(
+        self,
+        argv: Sequence[Arg],
+        *,
+        ok: Sequence[int] = (0,),
+        wait: bool = False,
+        pass_fds: Sequence[int] = (),
+        environment: Mapping[str, str] = NOTHING,
+    ) -> Result:
+        """See `drivers.exec.Run`."""
+        self._meet(boundaries.program(argv))
+        return self._inner(argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment)
+
+    def step(self, what: str) -> None:
+        """See `drivers.exec.Run.step`."""
+        self._meet(boundaries.step(what))
+
+    def _meet(self, boundary: Boundary) -> None:
+        if not self.counts or boundary.looks:
+            return
+        with self._guard:
+            self._tell(boundary)
+            number, self._met = self._met, self._met + 1
+        if self._death == Death(number, Moment.BEFORE):
+            die()
+        elif self._death == Death(number, Moment.DURING):
+            threading.Timer(SOON, die).start()
+
+
+def die() -> None:
+    """Get SIGKILL, as from the kernel when memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
