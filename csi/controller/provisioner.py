@@ -168,16 +168,16 @@ class Provisioner:
             )
         if wanted.request.source is not None:
             return self._copy(wanted, backend.driver, wanted.request.source)
-        return backend.driver.create_volume(_spec(wanted))
+        return backend.driver.create_volume(_spec(wanted, backend.driver))
 
     def _copy(self, wanted: Wish, driver: VolumeDriver, source: Source) -> Volume:
         self._refuse_foreign(source, driver)
         if source.kind is SourceKind.SNAPSHOT:
             snapshots = abilities.snapshots(driver)
             snapshot_id = SnapshotId(source.id)
-            spec = _spec(wanted, snapshots.get_snapshot(snapshot_id))
+            spec = _spec(wanted, driver, snapshots.get_snapshot(snapshot_id))
             return snapshots.create_volume_from_snapshot(spec, snapshot_id)
-        spec = _spec(wanted, driver.get_volume(VolumeId(source.id)))
+        spec = _spec(wanted, driver, driver.get_volume(VolumeId(source.id)))
         return abilities.clones(driver).create_cloned_volume(spec, VolumeId(source.id))
 
     def _refuse_foreign(self, source: Source, driver: VolumeDriver) -> None:
@@ -210,7 +210,10 @@ def _of_volume(found: Snapshot, name: str, volume_id: str) -> Snapshot:
     return found
 
 
-def _spec(wanted: Wish, source: Volume | Snapshot | None = None) -> VolumeSpec:
+def _spec(
+    wanted: Wish, driver: VolumeDriver, source: Volume | Snapshot | None = None
+) -> VolumeSpec:
+    options = wanted.parameters.options
     inherited = _held(wanted, source) if source else None
     properties = wanted.properties(inherited)
     floors = []
@@ -220,10 +223,14 @@ def _spec(wanted: Wish, source: Volume | Snapshot | None = None) -> VolumeSpec:
         floors.append(Floor(source.size, f"its source {source.id}"))
     return VolumeSpec(
         name=wanted.request.name,
-        size=sizes.choose(wanted.request.size, *floors),
+        size=sizes.choose(wanted.request.size, *floors, unit=_unit(driver, options)),
         properties=properties,
-        options=wanted.parameters.options,
+        options=options,
     )
+
+
+def _unit(driver: VolumeDriver, options: Mapping[str, str]) -> int:
+    return driver.get_volume_stats(options, refresh=False).allocation_unit
 
 
 def _held(wanted: Wish, source: Volume | Snapshot) -> FsType | None:
@@ -240,7 +247,7 @@ def _held(wanted: Wish, source: Volume | Snapshot) -> FsType | None:
 
 
 def _check_growth(driver: VolumeDriver, volume: Volume, size: SizeRange) -> None:
-    unit = driver.get_volume_stats(volume.options, refresh=False).allocation_unit
+    unit = _unit(driver, volume.options)
     grown = max(volume.size, sizes.round_up(size.required, unit))
     if grown not in SizeRange(0, size.limit):
         raise OutOfRange(

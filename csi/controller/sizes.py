@@ -39,15 +39,16 @@ def filesystem_floor(fs_type: FsType) -> Floor:
     return Floor(fs_type.minimum_size, f"the smallest {fs_type.value} filesystem")
 
 
-def choose(wanted: SizeRange, *floors: Floor) -> SizeRange:
+def choose(wanted: SizeRange, *floors: Floor, unit: int = 1) -> SizeRange:
     """The range with its size settled: what is required, or else a GiB and enough for all floors.
 
-    Raises `OutOfRange`, with the least size that would do, for one that is below a floor.
+    Raises `OutOfRange`, with the least size that would do, for one that stays below a floor when it is
+    rounded up to a multiple of ``unit``: who repeats the size that a source was made with gets it.
     """
     lowest = max(floors, key=lambda floor: floor.size, default=NOTHING)
     usual = DEFAULT if wanted.limit is None else min(DEFAULT, wanted.limit)
     size = wanted.required or max(usual, lowest.size)
-    if size < lowest.size or size not in SizeRange(0, wanted.limit):
+    if round_up(size, unit) < lowest.size or size not in SizeRange(0, wanted.limit):
         bound = wanted.required or wanted.limit
         raise OutOfRange(
             f"{bound} bytes are fewer than the {lowest.size} of {lowest.reason}: ask for at least those"

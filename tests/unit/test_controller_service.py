@@ -367,6 +367,11 @@ class TestContentSource:
         same = one.create("d", capacity_range=None, volume_content_source=source)
         assert same.capacity_bytes == 2 * GIB
 
+    def test_a_size_that_the_source_was_made_with(self, one: Bench) -> None:
+        made = one.create("v", 5 * MIB)  # which became 8
+        copy = one.create("c", 5 * MIB, volume_content_source=from_volume(made.volume_id))
+        assert copy.capacity_bytes == made.capacity_bytes
+
     def test_smaller_than_the_source(self, one: Bench) -> None:
         made = one.create("v", 12 * MIB)
         with refused("OUT_OF_RANGE", str(12 * MIB), made.volume_id):
