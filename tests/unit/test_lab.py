@@ -75,7 +75,7 @@ def test_a_command_line_that_cannot_work_is_refused(given: list[str], says: str)
 
 
 def test_guests_spread_over_the_cores_they_may_use() -> None:
-    assert options.choose_cpu(None, {3, 5}) in {3, 5}
+    assert options.choose_cpu(None, {3, 5}) is None
     assert options.choose_cpu("5", {3, 5}) == 5
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.labkit import errors, job, kernel, status, stop, streams, terminal, workplace
+from tools.labkit import cores, errors, job, kernel, status, stop, streams, terminal, workplace
 from tools.labkit.options import Options
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -46,6 +46,7 @@ def run(options: Options) -> int:
     stop.adopt_orphans()
     stopper = stop.Stopper()
     with ExitStack() as stack:
+        core = stack.enter_context(cores.held(options.cpu))
         stack.enter_context(stopper.listening())
         folder = stack.enter_context(workplace.folder())
         disks = [
@@ -53,19 +54,21 @@ def run(options: Options) -> int:
             for size in options.disks
         ]
         _prepare(folder, options)
-        log = _boot(folder, options, disks, stopper)
+        log = _boot(folder, options, core, disks, stopper)
         if stopper.signal is not None:
             return status.of_signal(stopper.signal)
         return status.read(folder / "status", log)
 
 
-def _boot(folder: Path, options: Options, disks: Sequence[int], stopper: stop.Stopper) -> str:
+def _boot(
+    folder: Path, options: Options, core: int, disks: Sequence[int], stopper: stop.Stopper
+) -> str:
     """Start the guest, wait for its end, and return its kernel's messages."""
     wires = _interactive_wires() if options.interactive else _wires()
     command = kernel.command_line(
         folder,
         memory=options.memory,
-        cpu=options.cpu,
+        cpu=core,
         disks=disks,
         consoles=wires.consoles,
         namespace=kernel.process_namespace(),
@@ -137,7 +140,7 @@ def _prepare(folder: Path, options: Options) -> None:
     )
     environment["DM_DISABLE_UDEV"] = "1"  # dmsetup makes no nodes otherwise
     if options.interactive:
-        environment["debian_chroot"] = "lab"  # shown in the prompt
+        environment["PS1"] = r"(lab) \w\$ "
     environment.update(options.environment)
     here = Path.cwd()
     text = job.render(
