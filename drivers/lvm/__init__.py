@@ -8,5 +8,6 @@ may both be lost and nothing has to be reconciled with a file somewhere else.
     volumes snapshots copies growth revert wiper capacity setup       the rules, one part each
     group                                 the volume group as the parts see it: read, change, devices
     host inventory config                 running LVM, naming its failures, knowing when to look again
-    commands report names records layouts options headers devicemapper   spelling and reading, no I/O of LVM
+    machine headers devicemapper blocks   what is asked and done without a program
+    commands report names records layouts options   spelling and reading, no I/O at all
 """

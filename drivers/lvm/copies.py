@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from drivers.errors import Busy, NotFound, OutOfRange, Precondition
-from drivers.lvm import blocks, commands, devices, layouts, names, records
+from drivers.lvm import commands, devices, layouts, names, records
 from drivers.lvm.blocks import Tick
 from drivers.lvm.connections import Connections
 from drivers.lvm.group import VolumeGroup
@@ -153,11 +153,11 @@ class Copies:
     def _fill(self, target: Lv, origin: str, tick: Tick) -> None:
         """The job: everything from the first block to taking the mark off."""
         connection = self._group.connection(target)
-        with blocks.opened(connection, write=True) as descriptor:
+        with self._group.blocks.opened(connection, write=True) as descriptor:
             done = self._copy(target, origin, descriptor, tick) if origin else 0
             self._group.step(f"zero the rest of {target.name}")
             if not target.is_thin:
-                blocks.zero(
+                self._group.blocks.zero(
                     descriptor, done, connection.size - done, lambda more: tick(done + more)
                 )
         with self._group.changing() as now:
@@ -169,7 +169,7 @@ class Copies:
     def _copy(self, target: Lv, origin: str, descriptor: int, tick: Tick) -> int:
         with self._source(target, origin) as (source, length):
             self._group.step(f"copy to {target.name}")
-            blocks.copy(source, descriptor, length, tick)
+            self._group.blocks.copy(source, descriptor, length, tick)
         return length
 
     @contextmanager
@@ -180,7 +180,7 @@ class Copies:
         length, _content = _measure(group, held)
         read = temporary or held
         with self._connections.reading(group, read) as connection:
-            with blocks.opened(connection) as descriptor:
+            with self._group.blocks.opened(connection) as descriptor:
                 yield descriptor, min(length, connection.size)
             if devices.is_invalid(self._group, read):
                 raise Precondition(

@@ -18,6 +18,7 @@ from drivers.lvm.copies import Copies
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.growth import Growth
 from drivers.lvm.jobs import Jobs
+from drivers.lvm.machine import Machine
 from drivers.lvm.options import Layout, WipeOn
 from drivers.lvm.options import Options as LvmOptions
 from drivers.lvm.removal import Removal
@@ -63,7 +64,7 @@ class LvmDriver(
 
     def __init__(self, name: str, options: LvmOptions, run: Run) -> None:
         super().__init__(name, options, run)
-        self._group = VolumeGroup(name, options, run)
+        self._group = VolumeGroup(name, options, run, self._machine())
         self._lvm_options = options
         self._jobs = Jobs()
         self._capacity = Capacity(self._group)
@@ -76,6 +77,10 @@ class LvmDriver(
         )
         self._growth = Growth(self._group, self._volumes, self._capacity)
         self._revert = Revert(self._group, self._volumes, self._snapshots, self._removal)
+
+    def _machine(self) -> Machine:
+        """Where a test puts another machine in."""
+        return Machine()
 
     @property
     def backend_id(self) -> str:
@@ -118,7 +123,7 @@ class LvmDriver(
         # With an LVM configuration of its own: the other is in use by the process that serves.
         with tempfile.TemporaryDirectory(prefix="hearth-lvm-") as directory:
             options = msgspec.structs.replace(self._lvm_options, runtime_directory=directory)
-            beside = LvmDriver(self.name, options, self.run)
+            beside = type(self)(self.name, options, self.run)
             beside._group.open()
             return beside.get_volume_stats({}, refresh=True)
 

@@ -4,54 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from drivers.errors import Absent, Busy, NotFound, Unavailable
 from drivers.exec import Result, Run, remaining
 from drivers.lvm import commands, devicemapper
-from drivers.lvm.headers import Fingerprint, Headers
 from drivers.lvm.host import Lvm
 from drivers.lvm.inventory import Inventory
+from drivers.lvm.machine import Blocks, Machine
 from drivers.lvm.options import Options
 from drivers.lvm.report import Group, Lv
 from drivers.model import Connection
 
 
-class Kernel(Protocol):
-    """What is asked of device-mapper: see the functions of `drivers.lvm.devicemapper`."""
-
-    def device(self, uuid: str) -> devicemapper.Device | None: ...
-
-    def status(self, uuid: str) -> tuple[devicemapper.Target, ...]: ...
-
-    def devices(self, prefix: str) -> list[devicemapper.Device]: ...
-
-    def resume(self, name: str) -> None: ...
-
-
-class Fingerprints(Protocol):
-    """What tells that the group was changed: see `drivers.lvm.headers.Headers`."""
-
-    def read(self) -> Fingerprint: ...
-
-
 class VolumeGroup:
     """One volume group, for one backend."""
 
-    def __init__(
-        self,
-        backend: str,
-        options: Options,
-        run: Run,
-        kernel: Kernel = devicemapper,
-        headers: Callable[[Sequence[str]], Fingerprints] = Headers,
-    ) -> None:
-        """``kernel`` and ``headers`` are what is read without a program: devices and disks."""
-        self._kernel = kernel
-        self._headers = headers
+    def __init__(self, backend: str, options: Options, run: Run, machine: Machine) -> None:
+        self._kernel = machine.kernel
+        self._headers = machine.headers
+        self.blocks: Blocks = machine.blocks
         self.backend = backend
         self.options = options
         self._lvm = Lvm(run, options.volume_group, Path(options.runtime_directory) / backend)

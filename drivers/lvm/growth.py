@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from drivers.errors import Exhausted, InUse, Precondition, Unavailable
-from drivers.lvm import blocks, commands, layouts, names, records
+from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.host import Unchanged
@@ -169,8 +169,8 @@ class Growth:
     def _zero(self, lv: Lv) -> None:
         connection = self._group.connection(lv)
         self._group.step(f"zero {lv.name}")
-        with blocks.opened(connection, write=True) as descriptor:
-            blocks.zero(descriptor, 0, connection.size)
+        with self._group.blocks.opened(connection, write=True) as descriptor:
+            self._group.blocks.zero(descriptor, 0, connection.size)
 
     def _drop(self, lv: Lv) -> None:
         self._group.run(commands.remove(self._group.name, lv.name))

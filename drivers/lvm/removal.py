@@ -14,7 +14,7 @@ import logging
 import threading
 
 from drivers.errors import StorageError
-from drivers.lvm import blocks, commands, names
+from drivers.lvm import commands, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
 from drivers.lvm.report import Group, Lv
@@ -97,6 +97,7 @@ class Removal:
         with self._group.changing() as now:
             lv = next(each for each in now.lvs.values() if each.uuid == lv.uuid)
             connection = self._group.connection(lv)
+        blocks = self._group.blocks
         wipe = blocks.zero if self._group.options.wipe is Wipe.ZERO else blocks.discard
         with blocks.opened(connection, write=True) as descriptor:
             self._group.step(f"wipe {lv.name}")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from drivers.errors import InUse, Invalid, Unavailable
-from drivers.lvm import blocks, commands, layouts, names, records
+from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.layouts import Shape
 from drivers.lvm.options import Layout, Wipe
@@ -194,8 +194,8 @@ class Revert:
         taken = self._group.read().lvs[name]
         connection = self._group.connection(taken)
         self._group.step(f"wipe {name}")
-        with blocks.opened(connection, write=True) as descriptor:
-            blocks.zero(descriptor, 0, connection.size)
+        with self._group.blocks.opened(connection, write=True) as descriptor:
+            self._group.blocks.zero(descriptor, 0, connection.size)
         self._group.run(commands.remove(group.name, name))
 
     def _take(self, group: Group, lv: Lv, name: str, area: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.errors import Busy, Exhausted, Exists, InUse, NotFound, Precondition, Unavailable
-from drivers.lvm import blocks, commands, layouts, names, records
+from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.jobs import Jobs
@@ -196,7 +196,7 @@ class Volumes:
         return names.CREATING not in snapshot.tags
 
     def _zero_ends(self, lv: Lv) -> None:
-        connection = self._group.connection(lv)
+        connection, blocks = self._group.connection(lv), self._group.blocks
         self._group.step(f"zero the ends of {lv.name}")
         with blocks.opened(connection, write=True) as descriptor:
             blocks.zero(descriptor, 0, min(ENDS, connection.size))
