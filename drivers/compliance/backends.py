@@ -66,10 +66,13 @@ def _volume_group() -> Iterator[Options]:
 @contextmanager
 def _thin_pool() -> Iterator[Options]:
     """An LVM backend of thin volumes: a pool that zeroes new blocks and refuses when it is full."""
+    run = Host()
     with _volume_group() as options:
-        pool = ["--type", "thin-pool", "--zero", "y", "--errorwhenfull", "y", "--name", POOL]
+        pool = ["--type", "thin-pool", "--zero", "y", "--name", POOL]
         size = ["--extents", "80%FREE", "--poolmetadatasize", "8m"]
-        Host()(["lvm", "lvcreate", "--quiet", "--yes", *pool, *size, GROUP])
+        run(["lvm", "lvcreate", "--quiet", "--yes", *pool, *size, GROUP])
+        # lvcreate does not take this one for a pool.
+        run(["lvm", "lvchange", "--quiet", "--errorwhenfull", "y", f"{GROUP}/{POOL}"])
         yield {**options, "thinPools": [POOL]}
 
 

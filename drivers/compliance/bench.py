@@ -39,7 +39,7 @@ Answer = TypeVar("Answer")
 PATIENCE = 60.0
 """Seconds for which the kit repeats a call that is told to ask again."""
 PAUSE = 0.05
-SIZE = 8 * MIB
+SIZE = 4 * MIB
 """The least that the kit's volumes have."""
 PROPERTIES = Properties(
     fs_type="ext4",

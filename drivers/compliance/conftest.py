@@ -39,6 +39,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at how many points the drivers were killed, for a number that falls is a warning."""
+    reports = terminalreporter.getreports("passed")
+    deaths = sum(
+        count for each in reports for name, count in each.user_properties if name == marks.DEATHS
+    )
+    if deaths:
+        terminalreporter.write_line(
+            f"killed at {deaths} points, and mended by the next call each time"
+        )
+
+
 def _fits(item: pytest.Item) -> bool:
     subject = getattr(item, "callspec", None) and item.callspec.params.get("subject")  # type: ignore[attr-defined]
     if not isinstance(subject, Subject):

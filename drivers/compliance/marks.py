@@ -15,6 +15,9 @@ from drivers.interface.registration import methods
 # The two image methods are not abstract, but a driver may replace them.
 REPLACEABLE = frozenset({"copy_image_to_volume", "copy_volume_to_image"})
 
+DEATHS = "deaths"
+"""The property of a crash test that tells at how many points it killed the driver."""
+
 
 def checks(*names: str) -> pytest.MarkDecorator:
     """Mark a test as a behavioural check of these methods; it must call each of them."""

@@ -17,7 +17,7 @@ import pytest
 
 from drivers.compliance import crash
 from drivers.compliance.bench import PAUSE, PROPERTIES, SIZE, Bench, device_size, pattern
-from drivers.compliance.marks import checks
+from drivers.compliance.marks import DEATHS, checks
 from drivers.compliance.subjects import Bed
 from drivers.compliance.test_snapshots import restore
 from drivers.errors import StorageError
@@ -247,10 +247,10 @@ def test_a_killed_process_leaves_nothing_that_the_next_call_does_not_mend(
     bed: Bed,
     make: Callable[[], Case],
     point_limit: int | None,
-    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     deaths = survive(bed, make(), point_limit)
-    record_property("deaths", deaths)
+    request.node.user_properties.append((DEATHS, deaths))
     assert deaths > 0 or make is not creation, "the kit saw no step of the driver"
 
 

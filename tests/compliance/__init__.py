@@ -1,0 +1,1 @@
+"""Tests of the compliance kit itself: what it must accept, and above all what it must reject."""
