@@ -269,6 +269,7 @@ def verify_copy(bench: Bench) -> None:
     copy = only(bench, "copy")
     assert len(bench.driver.list_volumes()) == 2
     assert copy.content is Content.INHERITED
+    assert copy.size >= 2 * SIZE
     content = bench.read(copy.id)
     assert content[:SIZE] == pattern(1)
     assert content[SIZE:] == bytes(copy.size - SIZE)
