@@ -8,6 +8,7 @@ fragments, so the largest striped or RAID volume is found by asking LVM, never b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from drivers.errors import Busy, Exhausted, Unavailable
@@ -123,17 +124,24 @@ class Capacity:
     def largest(self, group: Group, shape: Shape, *, ask: bool) -> int | None:
         """The bytes of the largest volume that a create would serve.
 
-        ``ask`` allows LVM runs, of which none is made while the group is being changed: then, and without
-        it, the answer is the last one known for this shape, None if there is none.
+        ``ask`` allows LVM runs, of which none is made while the group is being changed: then the
+        answer is the last one known for this shape, or what would fit if free space were in one piece.
+        Without it, None says that it was never asked.
         """
         if shape.layout is Layout.THIN:
             return max((self.room_in(group, pool) for pool in self.pools(group)), default=0)
-        known = self._largest.get(shape)
         if ask and not self._group.is_changing():
-            now = self._group.inventory.fingerprint()
-            if known is None or known[0] != now:
-                known = self._largest[shape] = now, self._ask(shape)
-        return None if known is None else known[1]
+            with suppress(Busy, Unavailable):
+                self._learn(shape)
+        if (known := self._largest.get(shape)) is not None:
+            return known[1]
+        return self._bound(group, shape) * group.extent if ask else None
+
+    def _learn(self, shape: Shape) -> None:
+        now = self._group.inventory.fingerprint()
+        known = self._largest.get(shape)
+        if known is None or known[0] != now:
+            self._largest[shape] = now, self._ask(shape)
 
     def _ask(self, shape: Shape) -> int:
         with self._group.changing() as group:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from drivers import quiesce
+from drivers.lvm import devicemapper
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.report import Lv
-from drivers.quiesce import quiesced
 
 
 @contextmanager
@@ -22,8 +23,15 @@ def still(group: VolumeGroup, origin: Lv) -> Iterator[None]:
         yield
         return
     number = device.path.stat().st_rdev
-    with quiesced((os.major(number), os.minor(number))):
+    with quiesce.quiesced((os.major(number), os.minor(number))):
         yield
+
+
+def thaw(device: devicemapper.Device) -> None:
+    """Let a btrfs go on whose guardian died together with the process that froze it."""
+    if device.path.exists():
+        number = device.path.stat().st_rdev
+        quiesce.thaw((os.major(number), os.minor(number)))
 
 
 def is_invalid(group: VolumeGroup, snapshot: Lv) -> bool:

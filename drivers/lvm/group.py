@@ -134,10 +134,13 @@ class VolumeGroup:
         """What the kernel says of ``lv``'s device; empty while it is not active."""
         return self._kernel.status(self.inventory.latest().dm_uuid(lv) + suffix)
 
+    def devices(self) -> Sequence[devicemapper.Device]:
+        """All devices of the group in the kernel, hidden ones too."""
+        return self._kernel.devices(f"LVM-{self.id}")
+
     def suspended(self) -> Sequence[devicemapper.Device]:
-        """The devices of the group, hidden ones too, that do not go on."""
-        every = self._kernel.devices(f"LVM-{self.id}")
-        return [device for device in every if device.suspended]
+        """Those that do not go on."""
+        return [device for device in self.devices() if device.suspended]
 
     def resume(self, device: devicemapper.Device) -> None:
         """Let a suspended device go on."""
@@ -173,7 +176,10 @@ class VolumeGroup:
 
 
 def _size(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unavailable(f"the device {path} cannot be opened: {error.strerror}") from error
     try:
         return os.lseek(descriptor, 0, os.SEEK_END)
     finally:

@@ -57,7 +57,7 @@ class Growth:
         """Remove temporary volumes and finish what a dead process began to grow."""
         with self._group.changing() as now:
             for lv in now.lvs.values():
-                if lv.tag(names.TAIL):
+                if lv.tag(names.TAIL) and names.DELETING not in lv.tags:
                     self._drop(lv)
             for lv in self._group.read().lvs.values():
                 self._finish(self._group.read(), lv)
@@ -67,7 +67,9 @@ class Growth:
         self._capacity.admit_thick(group, shape, more)
         if not (snapshots := group.snapshots_of(lv)):
             return
-        told = ", ".join(f"{group.id}.{each.object_id}" for each in snapshots)
+        told = ", ".join(
+            f"{group.id}.{each.object_id}" if each.object_id else each.name for each in snapshots
+        )
         if self._group.is_open(lv) or any(self._group.is_open(each) for each in snapshots):
             raise Precondition(
                 f"volume {group.id}.{lv.object_id} is in use and has snapshots ({told}): LVM grows"

@@ -67,7 +67,7 @@ def volume_tags(
         "kind": VOLUME,
         "content": content.value,
         "requested": str(spec.size.required),
-        "source": f"{source.kind.value}:{source.id}" if source else "",
+        "source": told(source) if source else "",
         **shape.options,
         **_properties_fields(spec.properties),
     }
@@ -88,6 +88,11 @@ def snapshot_tags(
         **_properties_fields(volume.properties),
     }
     return _tags(object_id, spec.name, fields)
+
+
+def told(source: Source) -> str:
+    """How a source stands in the tags of what was made from it."""
+    return f"{source.kind.value}:{source.id}"
 
 
 def with_fields(lv: Lv, **changes: str) -> tuple[frozenset[str], frozenset[str]]:

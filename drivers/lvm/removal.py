@@ -95,16 +95,18 @@ class Removal:
         with self._group.changing():
             self._detach(lv)
         with self._group.changing() as now:
-            lv = next(each for each in now.lvs.values() if each.uuid == lv.uuid)
-            connection = self._group.connection(lv)
+            found = next((each for each in now.lvs.values() if each.uuid == lv.uuid), None)
+            if found is None:
+                return  # an administrator was faster
+            connection = self._group.connection(found)
         blocks = self._group.blocks
         wipe = blocks.zero if self._group.options.wipe is Wipe.ZERO else blocks.discard
         with blocks.opened(connection, write=True) as descriptor:
-            self._group.step(f"wipe {lv.name}")
+            self._group.step(f"wipe {found.name}")
             wipe(descriptor, 0, connection.size, self._tick)
         with self._group.changing():
-            self._group.run(commands.remove(self._group.name, lv.name))
-        log.info("wiped and removed %s/%s, %d bytes", self._group.name, lv.name, lv.size)
+            self._group.run(commands.remove(self._group.name, found.name))
+        log.info("wiped and removed %s/%s, %d bytes", self._group.name, found.name, found.size)
 
     def _tick(self, _done: int) -> None:
         if self._stopping.is_set():

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from drivers.errors import Invalid, StorageError, Unavailable
-from drivers.lvm import commands, devicemapper, names
+from drivers.lvm import commands, devicemapper, devices, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
 from drivers.lvm.report import Group, Lv
@@ -20,6 +20,7 @@ def heal(group: VolumeGroup) -> None:
     A suspended device stops everybody who reads it, for ever, and is left behind only by a killed LVM
     process. Refreshing the volume loads what the metadata says and resumes; what is hidden inside
     another volume, or gone from the metadata, is resumed as it is. Raises `Unavailable` if one stays.
+    A btrfs that was frozen for a snapshot goes on, too.
     """
     now = group.read()
     for device in group.suspended():
@@ -28,6 +29,8 @@ def heal(group: VolumeGroup) -> None:
         group.resume(device)
     if left := [device.name for device in group.suspended()]:
         raise Unavailable(f"devices {', '.join(left)} stay suspended; look at dmsetup info")
+    for device in group.devices():
+        devices.thaw(device)
     for name in group.options.thin_pools:
         pool = now.lvs.get(name)
         if pool is not None and not group.status(pool, "-tpool"):

@@ -10,7 +10,7 @@ from drivers.lvm.group import VolumeGroup
 from drivers.lvm.removal import Removal
 from drivers.lvm.report import Group, Lv
 from drivers.lvm.volumes import Volumes
-from drivers.model import Snapshot, SnapshotSpec
+from drivers.model import Snapshot, SnapshotSpec, Source, SourceKind
 
 
 class Snapshots:
@@ -53,10 +53,10 @@ class Snapshots:
     def delete(self, identifier: str) -> None:
         """See `SnapshotDriver.delete_snapshot`."""
         with self._group.changing() as now:
-            try:
-                lv = self.lv(now, identifier)
-            except NotFound:
+            lv = records.catalogue(now).snapshots.get(self._group.object_id(identifier))
+            if lv is None:
                 return
+            self._volumes.abandon_copies(now, Source(SourceKind.SNAPSHOT, identifier))
             if self._group.is_open(lv):
                 raise InUse(f"snapshot {identifier} ({now.name}/{lv.name}) is being read")
             if lv.is_thin:

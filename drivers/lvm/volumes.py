@@ -11,7 +11,7 @@ from drivers.lvm.layouts import Shape
 from drivers.lvm.options import ENDS, Layout
 from drivers.lvm.removal import Removal
 from drivers.lvm.report import Group, Lv
-from drivers.model import Content, Source, Volume, VolumeSpec
+from drivers.model import Content, Source, SourceKind, Volume, VolumeSpec
 
 
 class Volumes:
@@ -145,15 +145,26 @@ class Volumes:
     def delete(self, identifier: str) -> None:
         """See `VolumeDriver.delete_volume`."""
         with self._group.changing() as now:
-            try:
-                lv = self.lv(now, identifier)
-            except NotFound:
+            if (lv := self.find(now, identifier)) is None:
                 return
             self._refuse_deletion(now, lv, identifier)
-            for each in now.snapshots_of(lv):
-                self._forget(now, each)
+            self.abandon_copies(now, Source(SourceKind.VOLUME, identifier))
+            # What is left is nobody's: whoever makes a snapshot holds the volume's lock, and so do we.
+            left = self._group.read()
+            grown = [each for each in left.lvs.values() if each.tag(names.TAIL) == lv.object_id]
+            for each in (*left.snapshots_of(lv), *grown):
+                self._removal.remove(each)
             self._group.deactivate(lv)
             self._removal.remove(lv)
+
+    def abandon_copies(self, group: Group, source: Source) -> None:
+        """Remove the unfinished copies of what is about to go; raises `Busy` if one is under way.
+
+        Nobody could finish them. Called while changing the group.
+        """
+        for lv in group.lvs.values():
+            if names.CREATING in lv.tags and lv.fields.get("source") == records.told(source):
+                self.discard(group, lv)
 
     def set_content(self, identifier: str, content: Content) -> Volume:
         """See `VolumeDriver.set_content`."""
@@ -173,27 +184,11 @@ class Volumes:
             )
         if self._group.is_open(lv):
             raise InUse(f"volume {identifier} ({group.name}/{lv.name}) is open: unmount it first")
-        held = [each for each in group.snapshots_of(lv) if self._needed(group, each)]
+        finished = records.catalogue(group).snapshots
+        held = [each for each in group.snapshots_of(lv) if each.object_id in finished]
         if held:
             told = ", ".join(f"{group.id}.{each.object_id} ({each.name})" for each in held)
             raise InUse(f"volume {identifier} has snapshots that cannot live without it: {told}")
-
-    def _forget(self, group: Group, leftover: Lv) -> None:
-        """Remove a snapshot that nobody needs, with the unfinished copy that it was made for."""
-        target = leftover.tag(names.COPY)
-        unfinished = next((each for each in group.lvs.values() if each.object_id == target), None)
-        if target and unfinished is not None:
-            self.discard(group, unfinished)
-        else:
-            self._removal.remove(leftover)
-
-    def _needed(self, group: Group, snapshot: Lv) -> bool:
-        if names.DELETING in snapshot.tags:
-            return False
-        if target := snapshot.tag(names.COPY):
-            return self._jobs.find(target) is not None
-        # Whoever makes a snapshot of the volume holds its lock, and so do we: a mark is a leftover.
-        return names.CREATING not in snapshot.tags
 
     def _zero_ends(self, lv: Lv) -> None:
         connection, blocks = self._group.connection(lv), self._group.blocks
