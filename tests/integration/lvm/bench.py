@@ -17,8 +17,8 @@ from drivers.lvm.options import Options
 from drivers.model import MIB, SizeRange, Volume, VolumeId, VolumeSpec
 
 VG = "hearthtest"
-OLD = b"old block of a tenant before\n" * 141  # one block of 4,089 bytes, then 7 of padding
-BLOCK = OLD.ljust(4096, b".")
+MARK = b"a block of the tenant before: " + bytes(range(1, 99))
+BLOCK = MARK.ljust(4096, b".")
 
 
 def sh(*argv: str) -> str:
@@ -129,7 +129,7 @@ def count_old(path: Path) -> int:
     found = 0
     with path.open("rb", 0) as device:
         while chunk := device.read(4 * MIB):
-            found += chunk.count(OLD[:512])
+            found += chunk.count(MARK)
     return found
 
 

@@ -52,6 +52,9 @@ def test_the_search_finds_old_blocks(backend: bench.Backend) -> None:
     bench.sh("lvm", "lvremove", "--yes", f"{bench.VG}/{name}")
     assert volume.size == SIZE
     assert bench.old_blocks() == SIZE // 4096
+    bench.sh("lvm", "lvcreate", "--yes", "-Wn", "-Zn", "-l", "100%FREE", "-n", "all", bench.VG)
+    bench.sh("blkdiscard", "-z", "-f", f"/dev/{bench.VG}/all")
+    bench.sh("lvm", "lvremove", "--yes", f"{bench.VG}/all")
 
 
 @pytest.mark.parametrize("options", THICK, ids=_name)
@@ -118,7 +121,7 @@ def test_in_a_new_volume_of_a_group_that_held_the_data_of_others(disks: list[str
             bench.sh("lvm", "lvremove", "--yes", f"{bench.VG}/{name}")
         with bench.backend(wipeOn="both") as backend:
             volume = backend.create("new", 480 * MIB)
-            assert bench.OLD[:512] not in backend.read(volume.id)
+            assert bench.MARK not in backend.read(volume.id)
             backend.driver.delete_volume(volume.id)
             backend.drained()
 
@@ -161,7 +164,18 @@ def test_for_a_reader_across_the_end_of_a_volume_that_grows(
     assert not any(seen), "the reader saw blocks that were not zero"
 
 
-def test_discard_and_none_are_policies_of_their_own(disks: list[str]) -> None:
+def test_none_leaves_what_was_there(disks: list[str]) -> None:
+    """The policy of who has no others: proof that it is the wiping that wipes."""
     with bench.group(disks), bench.backend(wipe="none") as backend:
+        volume = _filled(backend, {"layout": "linear"})
+        assert volume.size == SIZE
+        backend.driver.delete_volume(volume.id)
+        assert bench.old_blocks() >= SIZE // 4096
+
+
+def test_discard_gives_the_extents_back_to_the_disk(disks: list[str]) -> None:
+    """What discarded blocks read as is the disk's choice; this one reads zeros."""
+    with bench.group(disks), bench.backend(wipe="discard") as backend:
         backend.driver.delete_volume(_filled(backend, {"layout": "linear"}).id)
-        assert bench.old_blocks() == SIZE // 4096
+        backend.drained()
+        assert bench.lvs() == {}
