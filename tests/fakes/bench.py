@@ -18,10 +18,14 @@ from csi.rpc.client import Client
 from csi.settings import BackendSettings, NodeSettings
 from csi.spec import csi_pb2 as pb
 from drivers.model import MIB
-from tests.fakes.memory import REGISTRY, MemoryDriver, MemoryOptions, Moods, PlainDriver
+from tests.fakes.memory import REGISTRY, MemoryDriver, MemoryOptions, PlainDriver
+from tests.fakes.moods import Moods
 
 NODE = "n1"
 KEY = "topology.hearth-csi.io/node"
+BACKEND = "hearth-csi.io/backend"
+LAYOUT = "hearth-csi.io/layout"
+NO_TOKEN = "invalid-token"  # noqa: S105 - as csi-sanity has it
 Options = Mapping[str, tuple[type[PlainDriver], MemoryOptions]]
 ONE: Options = {"fast": (MemoryDriver, MemoryOptions())}
 NO_MOODS: Mapping[str, Moods] = MappingProxyType({})
@@ -49,6 +53,41 @@ class Bench:
         request = pb.CreateSnapshotRequest(name=name, source_volume_id=volume.volume_id)
         snapshot: pb.Snapshot = self.client.controller.CreateSnapshot(request).snapshot
         return snapshot
+
+    def delete(self, volume_id: str) -> None:
+        """DeleteVolume."""
+        self.client.controller.DeleteVolume(pb.DeleteVolumeRequest(volume_id=volume_id))
+
+    def expand(self, volume_id: str, required: int, limit: int = 0) -> int:
+        """The size after ControllerExpandVolume."""
+        request = pb.ControllerExpandVolumeRequest(
+            volume_id=volume_id,
+            capacity_range=pb.CapacityRange(required_bytes=required, limit_bytes=limit),
+        )
+        size: int = self.client.controller.ControllerExpandVolume(request).capacity_bytes
+        return size
+
+    def ids(self, **fields: Any) -> list[str]:
+        """What ListVolumes lists."""
+        response = self.client.controller.ListVolumes(pb.ListVolumesRequest(**fields))
+        return [each.volume.volume_id for each in response.entries]
+
+    def snapshot_ids(self, **fields: Any) -> list[str]:
+        """What ListSnapshots lists."""
+        response = self.client.controller.ListSnapshots(pb.ListSnapshotsRequest(**fields))
+        return [each.snapshot.snapshot_id for each in response.entries]
+
+    def capacity(self, **fields: Any) -> tuple[int, int]:
+        """The available bytes and the largest volume that GetCapacity tells."""
+        response = self.client.controller.GetCapacity(pb.GetCapacityRequest(**fields))
+        return response.available_capacity, response.maximum_volume_size.value
+
+    def announced(self) -> set[str]:
+        """The names of what ControllerGetCapabilities announces."""
+        request = pb.ControllerGetCapabilitiesRequest()
+        response = self.client.controller.ControllerGetCapabilities(request)
+        types = pb.ControllerServiceCapability.RPC.Type
+        return {types.Name(each.rpc.type) for each in response.capabilities}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
@@ -55,6 +55,7 @@ from drivers.model import (
     VolumeStats,
 )
 from tests.fakes.anonymous import Anonymous
+from tests.fakes.moods import Moods
 from tests.fakes.shelf import Held, Shelf
 
 REGISTRY = Registry()
@@ -69,34 +70,6 @@ class MemoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     unit: int = 4 * MIB
     tells: Literal["numbers", "unknown", "infinite"] = "numbers"
     layouts: tuple[str, ...] = ("linear", "striped")
-
-
-def _open() -> threading.Event:
-    event = threading.Event()
-    event.set()
-    return event
-
-
-@dataclass(slots=True)
-class Moods:
-    """What a test may change while the driver runs."""
-
-    absent: bool = False
-    """The storage is not on this node."""
-    broken: str = ""
-    """Why set-up fails."""
-    unhealthy: str = ""
-    """What the stats say of a backend that fell ill after its set-up; a set-up cures it."""
-    fill: float = 0.5
-    """How full the pool is, 0 to 1."""
-    copies: int = 0
-    """How many calls for a copy are told that it is still going on."""
-    set_up_gate: threading.Event = field(default_factory=_open)
-    """Set-up waits here while it is not set."""
-    gate: threading.Event = field(default_factory=_open)
-    """Changes wait here while it is not set."""
-    entered: threading.Event = field(default_factory=threading.Event)
-    """Set when a change has come to the gate."""
 
 
 @volumedriver("plain", registry=REGISTRY)

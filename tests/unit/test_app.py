@@ -19,7 +19,7 @@ import pytest
 from csi.rpc.client import Client
 from csi.spec import csi_pb2 as pb
 from tests.fakes.bench import Bench, bench, refused, wanted
-from tests.fakes.memory import Moods
+from tests.fakes.moods import Moods
 
 
 def get(running: Bench, path: str) -> tuple[int, str]:
