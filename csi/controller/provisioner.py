@@ -81,8 +81,7 @@ class Provisioner:
             if mode not in (None, volume.properties.mode):
                 raise Invalid(f"volume {volume_id} is a {volume.properties.mode.value} volume")
             _check_growth(driver, volume, size)
-            if volume.size >= size.required:
-                return volume
+            # Also where it is that large already: a growth that a crash cut off may be unfinished.
             return driver.extend_volume(volume.id, size.required)
 
     def snapshot(self, name: str, volume_id: str, parameters: Mapping[str, str]) -> Snapshot:
