@@ -32,12 +32,8 @@ class Preparation:
         anything where it should be empty.
         """
         device.require_free()
-        if volume.content is Content.BLANK:
-            self._require_empty(volume, device)
-            driver.set_content(volume.id, Content.FORMATTING)
-            self._make(driver, volume, device, filesystem, zeros=True)
-        elif volume.content is Content.FORMATTING:
-            self._make(driver, volume, device, filesystem, zeros=False)
+        if volume.content in (Content.BLANK, Content.FORMATTING):
+            self._format(driver, volume, device, filesystem)
         elif volume.content is Content.INHERITED:
             self._require_filesystem(volume, device, filesystem)
             filesystem.renew_uuid(device)
@@ -54,17 +50,14 @@ class Preparation:
         if volume.content is Content.BLANK:
             driver.set_content(volume.id, Content.FORMATTED)
 
-    def _make(
-        self,
-        driver: VolumeDriver,
-        volume: Volume,
-        device: Device,
-        filesystem: Filesystem,
-        *,
-        zeros: bool,
+    def _format(
+        self, driver: VolumeDriver, volume: Volume, device: Device, filesystem: Filesystem
     ) -> None:
         options = mkfs.options(filesystem.fs_type, volume.properties.mkfs_options)
-        filesystem.make(device, options, zeros=zeros)
+        if empty := volume.content is Content.BLANK:
+            self._require_empty(volume, device)
+            driver.set_content(volume.id, Content.FORMATTING)
+        filesystem.make(device, options, zeros=empty)
         driver.set_content(volume.id, Content.FORMATTED)
 
     def _require_empty(self, volume: Volume, device: Device) -> None:

@@ -1,14 +1,16 @@
 """A small driver on real thin volumes, for tests of what a node does with devices.
 
-What it knows of volumes is in memory, what they hold is in LVM, run as plain commands: no tags, no
-crash safety, none of what `drivers.lvm` is for.
+What it knows of volumes is in a file, what they hold is in LVM, run as plain commands: no tags, none of
+what `drivers.lvm` is for.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import pickle
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +36,9 @@ POOL = "pool"
 
 
 class ThinOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There are none."""
+    """Where the driver keeps what it knows."""
+
+    memory: str
 
 
 class ThinDriver(VolumeDriver):
@@ -48,6 +52,8 @@ class ThinDriver(VolumeDriver):
 
     def __init__(self, name: str, options: msgspec.Struct, run: Run) -> None:
         super().__init__(name, options, run)
+        assert isinstance(options, ThinOptions)
+        self._memory = Path(options.memory)
         self.volumes: dict[VolumeId, Volume] = {}
         self.stuck = False
         """Whether the driver cannot tell anything now."""
@@ -77,13 +83,12 @@ class ThinDriver(VolumeDriver):
         )
         return self._keep(Volume(volume_id, size, size, Content.BLANK, spec.properties))
 
-    def clone(self, volume_id: VolumeId, size: int | None = None) -> Volume:
-        """A volume with the bytes that another has now, frozen as a snapshot is."""
+    def clone(self, volume_id: VolumeId, size: int | None = None, *, still: bool = True) -> Volume:
+        """A volume with the bytes that another has now; ``still``: held still as by a snapshot."""
         source, copy = self.get_volume(volume_id), self._next()
-        with quiesced(_number(_path(volume_id)), limit=10):
-            self.run(
-                ["lvm", "lvcreate", "-q", "-kn", "-s", "-n", _lv(copy), f"{VG}/{_lv(volume_id)}"]
-            )
+        command = ["lvm", "lvcreate", "-q", "-kn", "-s", "-n", _lv(copy), f"{VG}/{_lv(volume_id)}"]
+        with quiesced(_number(_path(volume_id)), limit=10) if still else nullcontext():
+            self.run(command)
         if size is not None:
             self.run(["lvm", "lvextend", "-q", "-L", f"{size}b", f"{VG}/{_lv(copy)}"])
         was = source.content
@@ -92,10 +97,14 @@ class ThinDriver(VolumeDriver):
         return self._keep(replace(kept, source=Source(SourceKind.VOLUME, volume_id)))
 
     def delete_volume(self, volume_id: VolumeId) -> None:
-        if volume_id in self.volumes:
-            self.terminate_connection(volume_id)
-            self.run(["lvm", "lvremove", "-q", "-y", f"{VG}/{_lv(volume_id)}"])
-            del self.volumes[volume_id]
+        self.volumes.pop(volume_id, None)
+        self.run(["lvm", "lvremove", "-q", "-y", f"{VG}/{_lv(volume_id)}"], ok=(0, 5))
+
+    def delete_all(self) -> None:
+        """Delete all volumes by one command."""
+        if lvs := [f"{VG}/{_lv(each)}" for each in self.volumes]:
+            self.run(["lvm", "lvremove", "-q", "-y", *lvs])
+        self.volumes.clear()
 
     def get_volume(self, volume_id: VolumeId) -> Volume:
         self._require_well()
@@ -141,8 +150,15 @@ class ThinDriver(VolumeDriver):
     def _next(self) -> VolumeId:
         return VolumeId(f"{VG}.v{next(self._numbers)}")
 
+    def recall(self) -> None:
+        """Know what another process, which may be dead, made of the volumes."""
+        self.volumes = pickle.loads(self._memory.read_bytes())  # noqa: S301 - our own file
+
     def _keep(self, volume: Volume) -> Volume:
         self.volumes[volume.id] = volume
+        fresh = self._memory.with_suffix(".new")
+        fresh.write_bytes(pickle.dumps(self.volumes))
+        fresh.replace(self._memory)
         return volume
 
 

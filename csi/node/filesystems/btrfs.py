@@ -6,6 +6,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -141,7 +142,8 @@ def _forget(path: bytes) -> None:
     # for the same filesystem until the other is forgotten. An empty path: all that is not mounted.
     descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(descriptor, BTRFS_IOC_FORGET_DEV, _named(path))
+        with suppress(FileNotFoundError):  # it remembers none
+            fcntl.ioctl(descriptor, BTRFS_IOC_FORGET_DEV, _named(path))
     finally:
         os.close(descriptor)
 

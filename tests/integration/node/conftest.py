@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,6 @@ class World:
     run: Host
     driver: ThinDriver
     rules: Rules
-    _names: list[str] = field(default_factory=list)
 
     def volume(
         self,
@@ -82,6 +81,10 @@ class World:
         )
         return target
 
+    def unpublish(self, volume: Volume, name: str = "pod") -> None:
+        """Undo `publish`."""
+        self.rules.publisher.unpublish(volume.id, self.target(name))
+
     def unstage(self, volume: Volume) -> None:
         """Undo `stage`."""
         self.rules.staging.unstage(volume.id, self.staging(volume.id))
@@ -96,7 +99,7 @@ class World:
 
     def restarted(self) -> Rules:
         """The rules as a new process has them: nothing in memory."""
-        self.rules = _rules(self.driver, self.root, self.run)
+        self.rules = wired(self.driver, self.root, self.run)
         return self.rules
 
 
@@ -125,15 +128,15 @@ def world(volume_group: str, tmp_path: Path) -> Iterator[World]:
     """A node with no volumes."""
     root, run = tmp_path / "kubelet", Host()
     root.mkdir()
-    driver = ThinDriver("thin", ThinOptions(), run)
-    yield World(root, run, driver, _rules(driver, root, run))
+    driver = ThinDriver("thin", ThinOptions(memory=str(tmp_path / "memory")), run)
+    yield World(root, run, driver, wired(driver, root, run))
     for mount in reversed(
         [each for each in mountinfo.read() if each.target.is_relative_to(tmp_path)]
     ):
         run(["umount", mount.target])
-    for volume in driver.list_volumes():
-        driver.delete_volume(volume.id)
+    driver.delete_all()
 
 
-def _rules(driver: ThinDriver, root: Path, run: Host) -> Rules:
+def wired(driver: ThinDriver, root: Path, run: Host) -> Rules:
+    """The rules of a node as a new process has them."""
     return rules(Backends([Backend(driver)]), Locks(), Mounts(root, run), run)
