@@ -100,6 +100,7 @@ def creation() -> Case:
     def verify(bench: Bench) -> None:
         volume = only(bench, "made")
         assert volume.content is Content.BLANK
+        assert SIZE <= volume.size < SIZE + bench.unit
         assert bench.read(volume.id) == bytes(volume.size)
 
     return Case(prepare, verify)

@@ -14,6 +14,7 @@ from drivers.compliance import (
     marks,
     test_callers,
     test_copies,
+    test_devices,
     test_images,
     test_snapshots,
     test_volumes,
@@ -29,7 +30,7 @@ def contract(driver: type[VolumeDriver]) -> Mapping[str, object]:
 
 
 def test_every_method_of_every_interface_has_a_behavioural_check() -> None:
-    tests = (test_volumes, test_snapshots, test_copies, test_images, test_callers)
+    tests = (test_volumes, test_snapshots, test_copies, test_devices, test_images, test_callers)
     assert not marks.unchecked(interfaces(), tests)
 
 

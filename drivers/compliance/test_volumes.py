@@ -12,13 +12,9 @@ from drivers.compliance.bench import (
     SIZE,
     Bench,
     device_size,
-    is_device,
-    pattern,
-    read_device,
-    write_device,
 )
 from drivers.compliance.marks import checks
-from drivers.model import MIB, Content, SizeRange, VolumeId, VolumeSpec
+from drivers.model import Content, SizeRange, VolumeId, VolumeSpec
 
 NAMES = (
     "pvc-4b1e4f0a-7f59-4b0c-9a53-0b0e1f2a3b4c",
@@ -140,100 +136,6 @@ def test_a_deleted_volume_is_gone_and_deleting_again_is_fine(bench: Bench) -> No
     assert bench.driver.list_volumes() == [other]
 
 
-@checks("delete_volume", "create_volume")
-def test_nobody_reads_what_a_deleted_volume_held(bench: Bench) -> None:
-    for number in range(2):
-        volume = bench.driver.create_volume(bench.spec("again"))
-        assert bench.read(volume.id) == bytes(volume.size)
-        bench.write(volume.id, pattern(number, volume.size))
-        bench.driver.delete_volume(volume.id)
-
-
-@checks("delete_volume", "terminate_connection")
-def test_an_open_volume_is_neither_disconnected_nor_deleted(bench: Bench) -> None:
-    volume = bench.create()
-    bench.write(volume.id, pattern(1))
-    connection = bench.driver.initialize_connection(volume.id)
-    with connection.path.open("rb") as device:
-        # Who has a plain file open cannot be told, and does not matter: it lives until it is closed.
-        if is_device(connection):
-            with pytest.raises(errors.InUse):
-                bench.driver.delete_volume(volume.id)
-            with pytest.raises(errors.InUse):
-                bench.driver.terminate_connection(volume.id)
-        assert device.read(SIZE) == pattern(1)
-    bench.driver.terminate_connection(volume.id)
-    bench.driver.delete_volume(volume.id)
-    assert not bench.driver.list_volumes()
-
-
-@checks("initialize_connection", "terminate_connection")
-def test_connecting_and_disconnecting_can_be_repeated(bench: Bench) -> None:
-    volume = bench.create()
-    first = bench.driver.initialize_connection(volume.id)
-    assert bench.driver.initialize_connection(volume.id) == first
-    bench.restart()
-    assert bench.driver.initialize_connection(volume.id) == first
-    bench.driver.terminate_connection(volume.id)
-    bench.driver.terminate_connection(volume.id)
-    bench.driver.delete_volume(volume.id)
-    bench.driver.terminate_connection(volume.id)
-
-
-@checks("initialize_connection", "create_volume")
-def test_each_volume_keeps_its_own_bytes(bench: Bench) -> None:
-    volumes = [bench.driver.create_volume(bench.spec(f"own-{number}")) for number in range(3)]
-    for number, volume in enumerate(volumes):
-        bench.write(volume.id, pattern(number, volume.size))
-    bench.restart()
-    for number, volume in enumerate(volumes):
-        assert bench.read(volume.id) == pattern(number, volume.size)
-        assert device_is(bench, volume.id, volume.size)
-
-
-@checks("extend_volume", "get_volume")
-def test_growing_keeps_the_bytes_and_adds_zeros(bench: Bench) -> None:
-    volume = bench.create()
-    bench.write(volume.id, pattern(1, volume.size))
-    grown = bench.driver.extend_volume(volume.id, 2 * volume.size + 1)
-    assert 2 * volume.size < grown.size <= 2 * volume.size + bench.unit
-    assert grown.requested == volume.requested
-    assert bench.driver.get_volume(volume.id) == grown
-    assert bench.read(volume.id) == pattern(1, volume.size) + bytes(grown.size - volume.size)
-
-
-@checks("extend_volume")
-def test_growing_to_less_changes_nothing(bench: Bench) -> None:
-    volume = bench.create(size=2 * SIZE)
-    assert bench.driver.extend_volume(volume.id, SIZE) == volume
-    assert bench.driver.extend_volume(volume.id, volume.size) == volume
-    grown = bench.driver.extend_volume(volume.id, volume.size + MIB)
-    assert bench.driver.extend_volume(volume.id, volume.size + MIB) == grown
-    assert device_is(bench, volume.id, grown.size)
-
-
-@checks("extend_volume", "initialize_connection")
-def test_a_connected_volume_grows_under_its_user(bench: Bench) -> None:
-    volume = bench.create()
-    with bench.connected(volume.id) as connection:
-        write_device(connection, pattern(1, volume.size))
-        grown = bench.driver.extend_volume(volume.id, volume.size + SIZE)
-        again = bench.driver.initialize_connection(volume.id)
-        assert again.path == connection.path
-        assert device_size(again) == again.size == grown.size
-        tail = bytes(grown.size - volume.size)
-        assert read_device(again) == pattern(1, volume.size) + tail
-
-
-@checks("extend_volume", "delete_volume")
-def test_the_part_that_is_added_never_shows_old_bytes(bench: Bench) -> None:
-    old, volume = bench.create("old", 4 * SIZE), bench.create("grows")
-    bench.write(old.id, pattern(1, old.size))
-    bench.driver.delete_volume(old.id)
-    grown = bench.done(bench.driver.extend_volume, volume.id, 3 * SIZE)
-    assert bench.read(volume.id) == bytes(grown.size)
-
-
 @checks("set_content", "get_volume")
 @pytest.mark.parametrize("content", list(Content))
 def test_what_a_volume_holds_is_kept_across_a_restart(bench: Bench, content: Content) -> None:
@@ -297,12 +199,6 @@ def test_the_largest_volume_is_the_largest(bench: Bench) -> None:
             bench.driver.create_volume(bench.spec("beyond", largest + bench.unit))
         assert not bench.driver.list_volumes()
         assert bench.create("largest", largest).size == largest
-
-
-def device_is(bench: Bench, volume_id: VolumeId, size: int) -> bool:
-    """Whether the volume's device has that size."""
-    with bench.connected(volume_id) as connection:
-        return device_size(connection) == connection.size == size
 
 
 def strange_ids(bench: Bench, known: str) -> list[str]:

@@ -15,7 +15,7 @@ Bytes = Annotated[int, msgspec.Meta(ge=MIB)]
 Reflink = Literal["auto", "always", "never"]
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """Where the files are and how much of the place may be handed out."""
 
     directory: Path

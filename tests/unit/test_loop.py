@@ -73,7 +73,7 @@ def test_a_fresh_filesystem_is_empty_enough(directory: Path, open_driver: Open) 
 
 def test_a_directory_that_should_be_a_mount_point_must_be_one(open_driver: Open) -> None:
     with pytest.raises(errors.Unavailable, match="nothing is mounted"):
-        open_driver(own_mount=True)
+        open_driver(ownMount=True)
 
 
 def test_an_unreadable_backend_id_is_no_new_backend(directory: Path, open_driver: Open) -> None:
