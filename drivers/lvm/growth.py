@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from drivers.errors import Exhausted, InUse, Precondition, Unavailable
+from drivers.errors import Exhausted, InUse, Precondition, StorageError, Unavailable
 from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
@@ -134,8 +134,15 @@ class Growth:
             self._drop(left)
         if self._group.options.wipe is Wipe.NONE:
             return []
-        parts = list(self._parts(group, lv, extents))
-        return [self._take(lv, number, *part) for number, part in enumerate(parts)]
+        taken: list[Lv] = []
+        try:
+            for number, part in enumerate(self._parts(group, lv, extents)):
+                taken.append(self._take(lv, number, *part))
+        except StorageError:
+            for each in taken:
+                self._drop(each)
+            raise
+        return taken
 
     def _parts(self, group: Group, lv: Lv, extents: int) -> Iterable[tuple[Shape, int, list[str]]]:
         """What to take: shape, extents and disks of each temporary volume.
