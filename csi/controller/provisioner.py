@@ -181,13 +181,13 @@ class Provisioner:
 
     def _refuse_foreign(self, source: Source, driver: VolumeDriver) -> None:
         try:
-            home = self._backends.of(source.id)
+            home = self._backends.owner(source.id)
         except Unavailable as error:
             if self._backends.complete:
                 # Of another node, then: the answer that makes the sidecar choose another one.
                 raise Exhausted(f"{source.kind.value} {source.id}: {error}") from None
             raise
-        if home is not driver:
+        if home.driver is not driver:
             raise Invalid(
                 f"{source.kind.value} {source.id} is on backend {home.name!r}, and a copy stays there:"
                 f" use a StorageClass with {BACKEND}: {home.name}"

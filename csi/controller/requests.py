@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from csi.controller.access import DEFAULT_FILESYSTEM, Access, CheckFlags, Use, agree
@@ -11,6 +11,10 @@ from drivers import mkfs
 from drivers.errors import Exists
 from drivers.interface import VolumeDriver
 from drivers.model import FsType, Properties, SizeRange, Source, Volume, VolumeMode
+
+
+Fact = tuple[str, object, object]
+"""What is compared, as it is wanted, and as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +75,19 @@ class Wish:
         """Raise `Exists`, naming the fact, if the volume of this name is not what is wanted.
 
         A size is compared with the one asked for at creation as well, because rounding and growth
-        have changed it since; what nobody asked for now is not compared.
+        have changed it since; what nobody asks for now is not compared.
         """
-        for fact, wanted, held in self._facts(found):
-            if wanted != held:
-                raise Exists(
-                    f"volume {self.request.name!r} exists as {found.id} with {fact} {held!r}, not"
-                    f" {wanted!r}: delete it first, or use another name"
-                )
+        for fact, wanted, held in self._differences(found):
+            raise Exists(
+                f"volume {self.request.name!r} exists as {found.id} with {fact} {held!r}, not"
+                f" {wanted!r}: delete it first, or use another name"
+            )
 
-    def _facts(self, found: Volume) -> list[tuple[str, object, object]]:
+    def _differences(self, found: Volume) -> Iterator[Fact]:
         size, made = self.request.size, self.properties()
-        sized = size.required == found.requested or found.size in size
-        facts: list[tuple[str, object, object]] = [
-            ("size", found.size if sized else size.required or size.limit, found.size),
+        if size.required != found.requested and found.size not in size:
+            yield "size", size.required or size.limit, found.size
+        facts: list[Fact] = [
             ("content source", _told(self.request.source), _told(found.source)),
             ("volume mode", made.mode.value, found.properties.mode.value),
             ("mkfs options", made.mkfs_options, found.properties.mkfs_options),
@@ -93,7 +96,7 @@ class Wish:
             facts.append(("filesystem", self.use.fs_type.value, found.properties.fs_type))
         for key, value in self.parameters.options.items():
             facts.append((key, value, found.options.get(key, "")))
-        return facts
+        yield from (fact for fact in facts if fact[1] != fact[2])
 
 
 def wish(request: VolumeRequest, driver: type[VolumeDriver]) -> Wish:

@@ -68,6 +68,13 @@ class TestContentSource:
             source = from_volume(made.volume_id)
             two.create("c", parameters={BACKEND: "fast"}, volume_content_source=source)
 
+    def test_a_source_on_another_backend_that_is_ill(self, two: Bench) -> None:
+        made = two.create("v", parameters={BACKEND: "slow"})
+        two.driver("slow").moods.unhealthy = two.driver("slow").moods.broken = "a disk is away"
+        with refused("INVALID_ARGUMENT", "on backend 'slow'"):
+            source = from_volume(made.volume_id)
+            two.create("c", parameters={BACKEND: "fast"}, volume_content_source=source)
+
     def test_a_backend_that_cannot(self, two: Bench) -> None:
         made = two.create("v", parameters={BACKEND: "slow"})
         parameters = {BACKEND: "slow"}
