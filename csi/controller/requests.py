@@ -12,7 +12,6 @@ from drivers.errors import Exists
 from drivers.interface import VolumeDriver
 from drivers.model import FsType, Properties, SizeRange, Source, Volume, VolumeMode
 
-
 Fact = tuple[str, object, object]
 """What is compared, as it is wanted, and as it is."""
 
