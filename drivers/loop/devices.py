@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,8 @@ FLAGS_AT = 52
 INFO = struct.Struct("=5Q4I64s64s32s2Q")
 # struct loop_config: descriptor, block size, loop_info64, eight reserved words.
 CONFIG = struct.Struct(f"=2I{INFO.size}s64x")
+LOOKS = 20
+PAUSE = 0.05
 
 
 class _Unbound(Exception):
@@ -73,7 +76,7 @@ def detach(file: Path) -> None:
         _clear(device)
         # The kernel answers a detachment of an open device with success and does it at the last
         # close; such a device is kept, and its user named as the reason.
-        if _backing(device) == _identity(file.stat()):
+        if not _gone(device, file):
             with _opened(device) as descriptor:
                 _keep(descriptor)
             raise InUse(f"{device} is open in another process: close it first")
@@ -91,6 +94,16 @@ def size(device: Path) -> int:
     with _opened(device) as descriptor:
         answer = _ioctl(descriptor, BLKGETSIZE64, bytes(8))
     return int.from_bytes(answer, "little")
+
+
+def _gone(device: Path, file: Path) -> bool:
+    # udev looks into a device for a moment after it has appeared or changed, and nothing tells when
+    # it has closed it.
+    for _ in range(LOOKS):
+        if _backing(device) != _identity(file.stat()):
+            return True
+        time.sleep(PAUSE)
+    return False
 
 
 def _candidates(file: Path) -> Iterator[Path]:
