@@ -134,21 +134,16 @@ def build(
     metrics.show_backends(backends.told)
     status, locks = Status(backends), Locks()
     mounts = Mounts(settings.kubelet_directory, door)
-    kinds = filesystems(door, mounts)
-    provisioner = Provisioner(backends, locks, settings.node, partial(_check_flags, kinds))
+    check_flags = partial(_check_flags, filesystems(door, mounts))
+    provisioner = Provisioner(backends, locks, settings.node, check_flags)
+    inventory = Inventory(backends, check_flags)
+    place = Place(settings.topology_key, settings.node)
+    rpcs = announced(drivers.values(), alpha=serving.alpha)
+    here = Here(settings.node, {settings.topology_key: settings.node}, serving.alpha)
     services = [
         Identity(_plugin(settings, drivers), status.ready),
-        Controller(
-            provisioner,
-            Inventory(backends, partial(_check_flags, kinds)),
-            Capacities(backends),
-            Place(settings.topology_key, settings.node),
-            announced(drivers.values(), alpha=serving.alpha),
-        ),
-        Node(
-            rules(backends, locks, mounts, door),
-            Here(settings.node, {settings.topology_key: settings.node}, serving.alpha),
-        ),
+        Controller(provisioner, inventory, Capacities(backends), place, rpcs),
+        Node(rules(backends, locks, mounts, door), here),
     ]
     at = endpoint.path(serving.endpoint)
     server = Server(at, services, metrics, alpha=serving.alpha)

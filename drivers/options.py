@@ -76,7 +76,9 @@ def _names(schema: inspect.Type | None) -> str:
     match schema:
         case inspect.StructType(fields=fields):
             return ", ".join(each.encode_name for each in fields)
-    return "none"
+        case inspect.UnionType(types=types):
+            return ", ".join(filter(None, map(_names, types)))
+    return ""
 
 
 def _values(schema: inspect.Type | None) -> str:
