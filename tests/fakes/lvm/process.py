@@ -1,0 +1,230 @@
+"""One life of a driver: the programs it starts, what it asks the kernel, and its end.
+
+Everything that a driver changes outside of its memory is an event with a number. A process can be told
+to die before or after any of them, and then does nothing more, in any of its threads. To die around
+what only reads would be to die after the event before it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from itertools import count
+from threading import current_thread, main_thread
+from typing import Never
+
+from drivers.errors import CommandFailed, InUse, Unavailable
+from drivers.exec import NOTHING, Arg, Result
+from drivers.lvm import devicemapper
+from drivers.lvm.blocks import Tick, untold
+from drivers.lvm.headers import Fingerprint
+from drivers.lvm.machine import Machine
+from drivers.model import Connection
+from tests.fakes.lvm.machine import FakeLvm
+from tests.fakes.lvm.state import EXTENT, Device, Logical, State
+
+READING = re.compile(r"^lvm (fullreport|pvs)|--test")
+
+
+class Died(BaseException):
+    """The process is no more."""
+
+
+class Moment(Enum):
+    """When, seen from an event."""
+
+    BEFORE = "before"
+    HALFWAY = "halfway"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A program run, or an effect that is no program."""
+
+    what: str
+    lasting: bool = False
+    """Whether it may outlast the caller's deadline."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether the machine is another after it."""
+        return not READING.search(self.what)
+
+
+class Process:
+    """A `Run`, a `Kernel`, a `Blocks` and a maker of `Fingerprints`, all of one process."""
+
+    def __init__(
+        self, lvm: FakeLvm, dies_at: int | None = None, moment: Moment = Moment.BEFORE
+    ) -> None:
+        self.lvm = lvm
+        self.events: list[Event] = []
+        self.changes: list[str] = []
+        self.dead = False
+        self.environment: Mapping[str, str] = NOTHING
+        self._dies_at = dies_at
+        self._moment = moment
+        self._open: dict[int, tuple[Device, Logical]] = {}
+        self._handles = count(100)
+
+    @property
+    def machine(self) -> Machine:
+        """This process as the driver's machine."""
+        return Machine(kernel=self, blocks=self, headers=lambda _devices: Header(self))
+
+    # Run
+
+    def __call__(
+        self,
+        argv: Sequence[Arg],
+        *,
+        ok: Sequence[int] = (0,),
+        wait: bool = False,
+        pass_fds: Sequence[int] = (),
+        environment: Mapping[str, str] = NOTHING,
+    ) -> Result:
+        args = [os.fspath(arg) for arg in argv]
+        self.environment = environment
+        with self._event(Event(" ".join(args), wait)) as halfway:
+            result = self.lvm.run(args, halfway=halfway)
+        if result.code not in ok:
+            raise CommandFailed(args[0], result.code, result.stderr)
+        return result
+
+    def step(self, what: str) -> None:
+        with self._event(Event(what)):
+            pass
+
+    # Kernel
+
+    def device(self, uuid: str) -> devicemapper.Device | None:
+        with self._alive() as state:
+            found = state.devices.get(uuid)
+            return None if found is None else _told(found)
+
+    def status(self, uuid: str) -> tuple[devicemapper.Target, ...]:
+        with self._alive() as state:
+            lv = next((lv for lv in state.lvs.values() if state.dm_uuid(lv) == uuid), None)
+            if lv is None or state.device(lv) is None:
+                return ()
+            if lv.type == "thin-pool":
+                rest = "- rw no_discard_passdown error_if_no_space - 1024"
+                return (devicemapper.Target("thin-pool", f"{self.lvm.fill} {rest}"),)
+            told = "Invalid" if lv.overflowed else "16/81920 16"
+            return (devicemapper.Target("snapshot" if lv.is_cow else "linear", told),)
+
+    def devices(self, prefix: str) -> list[devicemapper.Device]:
+        with self._alive() as state:
+            return [_told(one) for one in state.devices.values() if one.uuid.startswith(prefix)]
+
+    def resume(self, name: str) -> None:
+        with self._event(Event(f"resume {name}")), self._alive() as state:
+            for device in state.devices.values():
+                if device.name == name:
+                    device.suspended = False
+
+    # Blocks
+
+    @contextmanager
+    def opened(self, connection: Connection, *, write: bool = False) -> Iterator[int]:
+        with self._alive() as state:
+            device = state.devices.get(connection.dm_uuid)
+            if device is None or device.path != connection.path:
+                raise Unavailable(f"{connection.path} is not {connection.dm_uuid}")
+            if write and device.opened:
+                raise InUse(f"{connection.path} is in use")
+            device.opened += 1
+            lv = next(lv for lv in state.lvs.values() if state.dm_uuid(lv) == device.uuid)
+            handle = next(self._handles)
+            self._open[handle] = device, lv
+        try:
+            yield handle
+        finally:
+            device.opened -= 1
+            del self._open[handle]
+
+    def zero(self, descriptor: int, start: int, length: int, tick: Tick = untold) -> None:
+        self._each("zero", descriptor, start, length, lambda _at: "", tick)
+
+    def discard(self, descriptor: int, start: int, length: int, tick: Tick = untold) -> None:
+        self._each("discard", descriptor, start, length, lambda _at: "", tick)
+
+    def copy(self, source: int, target: int, length: int, tick: Tick = untold) -> None:
+        _device, lv = self._open[source]
+        self._each("copy", target, 0, length, lambda at: self.lvm.state.read(lv, at), tick)
+
+    def _each(
+        self,
+        what: str,
+        descriptor: int,
+        start: int,
+        length: int,
+        content: Callable[[int], str],
+        tick: Tick,
+    ) -> None:
+        assert start % EXTENT == length % EXTENT == 0, "the model knows whole extents only"
+        _device, lv = self._open[descriptor]
+        for done in range(0, length, EXTENT):
+            at = (start + done) // EXTENT
+            with self._event(Event(f"{what} {lv.name} {at}")), self._alive() as state:
+                state.write(lv, at, content(at))
+            tick(done + EXTENT)
+
+    def seqno(self) -> int:
+        """The number of the group's last change, as its header tells it."""
+        with self._alive() as state:
+            return state.seqno
+
+    # Life and death
+
+    @contextmanager
+    def _alive(self) -> Iterator[State]:
+        if self.dead:
+            self._perish()
+        with self.lvm.guard:
+            yield self.lvm.state
+
+    def _perish(self) -> Never:
+        # A thread has nobody to hand its end to: an error that it knows stops it.
+        raise Died if current_thread() is main_thread() else Unavailable("the process is dead")
+
+    @contextmanager
+    def _event(self, event: Event) -> Iterator[Callable[[], None]]:
+        """Count it, and die where that was asked for. Gives what is called halfway."""
+        with self._alive():
+            number = len(self.changes)
+            self.events.append(event)
+            if event.changes:
+                self.changes.append(event.what)
+        ends = event.changes and number == self._dies_at
+        self._end(ends and self._moment is Moment.BEFORE)
+        yield lambda: self._end(ends and self._moment is Moment.HALFWAY)
+        self._end(ends and self._moment is not Moment.BEFORE)
+
+    def _end(self, now: bool) -> None:
+        if now:
+            with self.lvm.moved:
+                self.dead = True
+                self.lvm.moved.notify_all()
+            self._perish()
+
+
+class Header:
+    """The fingerprint of the group: the number of its last change."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def read(self) -> Fingerprint:
+        return (str(self._process.seqno()).encode(),)
+
+
+def _told(device: Device) -> devicemapper.Device:
+    return devicemapper.Device(
+        device.name, device.uuid, device.opened, device.suspended, device.path
+    )

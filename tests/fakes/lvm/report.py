@@ -1,0 +1,119 @@
+"""What LVM says of the group, in the shape of its JSON: nothing but strings, hidden names in brackets."""
+
+from __future__ import annotations
+
+import json
+
+from tests.fakes.lvm.state import CHUNK, EXTENT, Disk, Logical, State
+
+Row = dict[str, str]
+POOL_CHUNK = 65536
+
+
+def full(state: State) -> str:
+    """The output of ``lvm fullreport --all`` with the fields that the driver asks for."""
+    lvs = sorted(state.lvs.values(), key=lambda lv: lv.name)
+    segments = sorted((lv for lv in lvs), key=lambda lv: lv.uuid)
+    sections = {
+        "vg": [_group(state)],
+        "pv": [_disk(state, disk) for disk in state.disks.values()],
+        "lv": [_lv(state, lv) for lv in lvs],
+        "pvseg": [{"pvseg_start": "0"}],
+        "seg": [row for lv in segments for row in _segments(state, lv)],
+    }
+    return json.dumps({"report": [sections]}, indent=2)
+
+
+def physical(state: State, others: dict[str, str]) -> str:
+    """The output of ``lvm pvs``; ``others`` are disks of other groups."""
+    rows = [
+        {"pv_name": path, "vg_name": state.name} for path in state.disks if not _lost(state, path)
+    ]
+    rows += [{"pv_name": path, "vg_name": group} for path, group in others.items()]
+    return json.dumps({"report": [{"pv": rows}]}, indent=2)
+
+
+def _lost(state: State, path: str) -> bool:
+    return state.disks[path].missing
+
+
+def _group(state: State) -> Row:
+    disks = state.disks.values()
+    return {
+        "vg_name": state.name,
+        "vg_uuid": state.uuid,
+        "vg_extent_size": str(EXTENT),
+        "vg_extent_count": str(sum(len(disk.content) for disk in disks)),
+        "vg_free_count": str(sum(len(state.free(disk.name)) for disk in disks)),
+        "vg_missing_pv_count": str(sum(disk.missing for disk in disks)),
+        "vg_mda_free": "2608640",
+    }
+
+
+def _disk(state: State, disk: Disk) -> Row:
+    used = len(disk.content) - len(state.free(disk.name))
+    return {
+        "pv_name": "[unknown]" if disk.missing else disk.name,
+        "pv_uuid": disk.uuid,
+        "pv_missing": "missing" if disk.missing else "",
+        "pv_pe_count": str(len(disk.content)),
+        "pv_pe_alloc_count": str(used),
+    }
+
+
+def _lv(state: State, lv: Logical) -> Row:
+    return {
+        "lv_name": _shown(lv),
+        "lv_uuid": lv.uuid,
+        "lv_size": str(lv.extents * EXTENT),
+        "lv_tags": ",".join(sorted(lv.tags)),
+        "origin": _name(state, lv.origin),
+        "pool_lv": _name(state, lv.pool),
+        "lv_role": ",".join([lv.roles, *_relations(state, lv)]),
+        "lv_merging": "merging" if lv.merging else "",
+        "lv_health_status": "",
+        "lv_metadata_size": str(EXTENT) if lv.type == "thin-pool" else "",
+        "lv_when_full": lv.when_full,
+        "lv_parent": _name(state, lv.parent),
+    }
+
+
+def _relations(state: State, lv: Logical) -> list[str]:
+    kind = "thin" if lv.type == "thin" else "thick"
+    held = [each for each in state.lvs.values() if each.origin == lv.uuid]
+    origin = ["origin", f"{kind}origin"] if held else []
+    return [*origin, *(["snapshot", f"{kind}snapshot"] if lv.origin else [])]
+
+
+def _segments(state: State, lv: Logical) -> list[Row]:
+    if lv.images:
+        last = lv.extents * 2 // len(lv.images) - 1
+        parts = (state.lvs[image].name for image in lv.images)
+        return [_segment(lv, len(lv.images), " ".join(f"{part}:0-{last}" for part in parts))]
+    if lv.type == "thin-pool":
+        (data,) = (each for each in state.children(lv) if each.roles.endswith(",data"))
+        return [_segment(lv, 1, f"{data.name}:0-{lv.extents - 1}")]
+    if lv.type == "thin":
+        return [_segment(lv, 0, "")]
+    return [_segment(lv, len(spans), " ".join(map(str, spans))) for spans in lv.segments]
+
+
+def _segment(lv: Logical, stripes: int, ranges: str) -> Row:
+    zero = {True: "zero", False: ""}[lv.zeroes] if lv.type.startswith("thin") else "unknown"
+    chunk = POOL_CHUNK if lv.type == "thin-pool" else CHUNK if lv.is_cow else 0
+    return {
+        "lv_uuid": lv.uuid,
+        "segtype": lv.type,
+        "stripes": str(stripes),
+        "seg_pe_ranges": ranges,
+        "zero": zero,
+        "chunk_size": str(chunk),
+    }
+
+
+def _name(state: State, uuid: str) -> str:
+    return _shown(state.lvs[uuid]) if uuid else ""
+
+
+def _shown(lv: Logical) -> str:
+    return lv.name if lv.roles.startswith("public") or lv.type == "thin-pool" else f"[{lv.name}]"
