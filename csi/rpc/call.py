@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 # gRPC says "no deadline" with a moment some centuries away, which is more than poll(2) can wait.
 FOREVER = 366 * 86400.0
 
+# Seconds that work ends before the caller's deadline, so that an answer still reaches it: one that
+# is told ABORTED knows more than one whose patience ended.
+ANSWERING = 0.5
+
 # Which objects a call is about; looked for in the request and in the answer.
 OBJECTS = ("name", "volume_id", "source_volume_id", "snapshot_id", "group_snapshot_id")
 
@@ -148,7 +152,8 @@ class Call:
 def _working_for(context: grpc.ServicerContext) -> Iterator[None]:
     """The caller's deadline for every program that is run, and an id in every line of the log."""
     remaining = context.time_remaining()
-    at = time.monotonic() + remaining if remaining < FOREVER else None
+    spare = min(ANSWERING, remaining / 10)
+    at = time.monotonic() + remaining - spare if remaining < FOREVER else None
     deadline = programs.deadline.set(at)
     call_id = logs.call_id.set(secrets.token_hex(4))
     try:

@@ -156,8 +156,15 @@ class LvmDriver(
         self._volumes.delete(volume_id)
 
     def get_volume(self, volume_id: VolumeId) -> Volume:
-        now = self._group.inventory.recent(STALE)
+        now = self._recent(volume_id)
         return records.volume(now, self._volumes.lv(now, volume_id))
+
+    def _recent(self, identifier: str) -> Group:
+        """The group as it was seen a moment ago, unless that lacks the object: it may be newer."""
+        now, object_id = self._group.inventory.recent(STALE), self._group.object_id(identifier)
+        known = records.catalogue(now)
+        seen = object_id in known.volumes or object_id in known.snapshots
+        return now if seen else self._group.read()
 
     def find_volume(self, name: str) -> Volume | None:
         now = self._group.read()
@@ -191,7 +198,7 @@ class LvmDriver(
         self._snapshots.delete(snapshot_id)
 
     def get_snapshot(self, snapshot_id: SnapshotId) -> Snapshot:
-        now = self._group.inventory.recent(STALE)
+        now = self._recent(snapshot_id)
         return self._snapshots.record(now, self._snapshots.lv(now, snapshot_id))
 
     def find_snapshot(self, name: str) -> Snapshot | None:

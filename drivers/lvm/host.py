@@ -88,15 +88,18 @@ class Lvm:
 
         Raises a named error of `drivers.errors`, `Busy` while another program holds the lock.
         """
-        until = time.monotonic() + min(self._patience, remaining() or self._patience)
+        left = remaining()
+        until = time.monotonic() + (self._patience if left is None else min(self._patience, left))
         pause = 0.05
         while True:
+            began = time.monotonic()
             try:
                 return self._run(argv, wait=True, environment=self._environment)
             except CommandFailed as failed:
                 if not LOCKED.search(failed.stderr):
                     raise _named(failed) from failed
-                if time.monotonic() + pause > until:
+                took = time.monotonic() - began
+                if began + took + pause + took > until:
                     raise Busy(
                         f"another program holds the lock of volume group {self._vg}; ask again"
                     ) from failed
