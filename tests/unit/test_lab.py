@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tools.labkit import errors, host, job, kernel, options, packages, sizes, status, workplace
+from tools.labkit import (
+    cores,
+    errors,
+    host,
+    job,
+    kernel,
+    options,
+    packages,
+    sizes,
+    status,
+    workplace,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +87,49 @@ def test_a_command_line_that_cannot_work_is_refused(given: list[str], says: str)
         options.parse(given, {})
 
 
-def test_guests_spread_over_the_cores_they_may_use() -> None:
+def test_a_core_is_chosen_by_number_or_left_open() -> None:
     assert options.choose_cpu(None, {3, 5}) is None
     assert options.choose_cpu("5", {3, 5}) == 5
+
+
+@pytest.fixture
+def two_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cores 0 and 1, of which no guest of this machine knows."""
+    for core in (0, 1):
+        (tmp_path / f"cpu{core}").mkdir()
+    monkeypatch.setattr(cores, "FOLDER", str(tmp_path / "cpu{core}"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_each_guest_gets_a_core_of_its_own() -> None:
+    with cores.held(None) as first, cores.held(None) as second:
+        assert {first, second} == {0, 1}
+    with cores.held(1) as wanted:
+        assert wanted == 1
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_guest_waits_for_whichever_core_is_free_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def third() -> int:
+        with cores.held(None) as core:
+            return core
+
+    with ThreadPoolExecutor() as pool, cores.held(0):
+        with cores.held(1):
+            waiting = pool.submit(third)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+        assert waiting.result(10) == 1
+    assert "waiting for one to end" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_shell_waits_for_nobody() -> None:
+    with cores.held(0), cores.held(1), cores.shared(None) as core:
+        assert core in {0, 1}
 
 
 def test_the_kernel_gets_its_disks_by_descriptor_and_its_consoles_in_order() -> None:

@@ -1,6 +1,7 @@
 """What tools/lab does with its arguments."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str]) -> int:
     except errors.TimeLimit as e:
         print(f"lab: {e}", file=sys.stderr)
         return status.TIME_LIMIT
+    except KeyboardInterrupt:  # before there was a guest to end
+        return status.of_signal(signal.SIGINT)
     except errors.LabFailed as e:
         print(f"lab: {e}", file=sys.stderr)
         return status.LAB_FAILED

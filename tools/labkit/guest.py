@@ -46,7 +46,8 @@ def run(options: Options) -> int:
     stop.adopt_orphans()
     stopper = stop.Stopper()
     with ExitStack() as stack:
-        core = stack.enter_context(cores.held(options.cpu))
+        use = cores.shared if options.interactive else cores.held
+        core = stack.enter_context(use(options.cpu))
         stack.enter_context(stopper.listening())
         folder = stack.enter_context(workplace.folder())
         disks = [
