@@ -1,0 +1,1 @@
+"""Everything together on real devices: bytes are compared, not calls."""

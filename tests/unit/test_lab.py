@@ -197,11 +197,11 @@ def test_only_folders_hidden_by_private_ones_are_shared(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_small_and_finds_system_programs() -> None:
-    caller = {"PATH": "/venv/bin:/usr/bin", "HOME": "/home/me", "SECRET": "x"}
+    caller = {"PATH": "/venv/bin:/usr/bin", "HOME": "/nowhere/me", "SECRET": "x"}
     made = job.environment_for(caller, disks=["/dev/ubda", "/dev/ubdb"], kind="guest")
     assert made["HEARTH_LAB"] == "guest"
     assert made["HEARTH_LAB_DISKS"] == "/dev/ubda /dev/ubdb"
-    assert made["HOME"] == "/home/me"
+    assert made["HOME"] == "/nowhere/me"
     assert made["PATH"].startswith("/venv/bin:/usr/bin:")
     assert "/usr/sbin" in made["PATH"].split(":")
     assert "SECRET" not in made

@@ -1,0 +1,1 @@
+"""The Node service's rules on real filesystems, mounts and thin volumes."""
