@@ -97,7 +97,7 @@ class Backend:
 
     def drained(self) -> None:
         """Return when nothing waits to be wiped."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while self.driver.get_volume_stats({}, refresh=True).wiping:
             assert time.monotonic() < until, "the wipe queue does not drain"
             time.sleep(0.1)
