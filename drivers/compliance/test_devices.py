@@ -90,6 +90,16 @@ def test_growing_to_less_changes_nothing(bench: Bench) -> None:
     assert device_is(bench, volume.id, grown.size)
 
 
+@checks("extend_volume", "get_volume")
+def test_growing_beyond_the_room_changes_nothing(bench: Bench) -> None:
+    volume = bench.create()
+    left = bench.driver.get_volume_stats({}, refresh=True).max_volume_size
+    if isinstance(left, int):
+        with pytest.raises(errors.Exhausted):
+            bench.driver.extend_volume(volume.id, volume.size + left + bench.unit)
+        assert bench.driver.get_volume(volume.id) == volume
+
+
 @checks("extend_volume", "initialize_connection")
 def test_a_connected_volume_grows_under_its_user(bench: Bench) -> None:
     volume = bench.create()

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
+BROKEN = HERE / "broken"
 TOY = HERE.parents[1] / "examples" / "toy-driver"
 
 

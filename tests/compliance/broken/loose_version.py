@@ -1,0 +1,14 @@
+"""Its version is no version."""
+
+from __future__ import annotations
+
+from broken.right import RightDriver
+
+from drivers import interface
+
+
+@interface.volumedriver("broken")
+class Driver(RightDriver):
+    """Right but for one thing."""
+
+    VERSION = "latest"

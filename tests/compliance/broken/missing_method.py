@@ -1,0 +1,14 @@
+"""It cannot grow a volume."""
+
+from __future__ import annotations
+
+from broken.right import RightDriver
+
+from drivers import interface
+
+
+@interface.volumedriver("broken")
+class Driver(RightDriver):
+    """Right but for one thing."""
+
+    extend_volume = interface.VolumeDriver.extend_volume

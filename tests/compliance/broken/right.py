@@ -1,0 +1,146 @@
+"""A driver with every ability that does nothing wrong: the toy with snapshots, clones and reverts.
+
+Its parts are methods of their own, so that a broken driver can spoil exactly one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from hearth_toy import KEY, ToyDriver
+
+from drivers import errors, interface
+from drivers.model import (
+    Connection,
+    Content,
+    Snapshot,
+    SnapshotId,
+    SnapshotSpec,
+    Source,
+    SourceKind,
+    Volume,
+    VolumeId,
+    VolumeSpec,
+)
+
+
+class RightDriver(
+    ToyDriver, interface.SnapshotDriver, interface.CloneDriver, interface.RevertDriver
+):
+    """Plain files, copied for snapshots and clones."""
+
+    def initialize_connection(self, volume_id: VolumeId) -> Connection:
+        connection = super().initialize_connection(volume_id)
+        self._flag(volume_id).touch()
+        return connection
+
+    def terminate_connection(self, volume_id: VolumeId) -> None:
+        if volume_id in self._volumes():
+            self._flag(volume_id).unlink(missing_ok=True)
+
+    def delete_volume(self, volume_id: VolumeId) -> None:
+        self.terminate_connection(volume_id)
+        super().delete_volume(volume_id)
+
+    def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
+        if found := self.find_snapshot(spec.name):
+            return found
+        volume = self.get_volume(spec.volume_id)
+        snapshot = Snapshot(
+            id=SnapshotId(self._id_of(spec.name)),
+            volume_id=volume.id,
+            size=volume.size,
+            created=datetime.now(UTC),
+            content=volume.content,
+            properties=volume.properties,
+            labels=spec.labels,
+        )
+        self._copy(self._file(volume.id), self._cut(snapshot.id), snapshot, volume.size)
+        return snapshot
+
+    def delete_snapshot(self, snapshot_id: SnapshotId) -> None:
+        if snapshot_id in self._snapshots():
+            self._cut(snapshot_id).unlink()
+
+    def get_snapshot(self, snapshot_id: SnapshotId) -> Snapshot:
+        if snapshot := self._snapshots().get(snapshot_id):
+            return snapshot
+        raise errors.NotFound(f"backend {self.name} has no snapshot {snapshot_id}")
+
+    def find_snapshot(self, name: str) -> Snapshot | None:
+        return self._snapshots().get(SnapshotId(self._id_of(name)))
+
+    def list_snapshots(self) -> Sequence[Snapshot]:
+        return sorted(self._snapshots().values(), key=lambda each: each.id)
+
+    def create_volume_from_snapshot(self, spec: VolumeSpec, snapshot_id: SnapshotId) -> Volume:
+        if found := self.find_volume(spec.name):
+            return found
+        snapshot = self.get_snapshot(snapshot_id)
+        source = Source(SourceKind.SNAPSHOT, snapshot_id)
+        return self._derive(spec, source, self._cut(snapshot_id), snapshot)
+
+    def create_cloned_volume(self, spec: VolumeSpec, volume_id: VolumeId) -> Volume:
+        if found := self.find_volume(spec.name):
+            return found
+        volume = self.get_volume(volume_id)
+        source = Source(SourceKind.VOLUME, volume_id)
+        return self._derive(spec, source, self._file(volume_id), volume)
+
+    def revert_to_snapshot(self, volume_id: VolumeId, snapshot_id: SnapshotId) -> Volume:
+        volume, snapshot = self.get_volume(volume_id), self.get_snapshot(snapshot_id)
+        if snapshot.volume_id != volume_id:
+            raise errors.Invalid(f"snapshot {snapshot_id} is not one of volume {volume_id}")
+        if self._flag(volume_id).exists():
+            raise errors.InUse(f"volume {volume_id} is connected: disconnect it first")
+        reverted = replace(volume, content=snapshot.content)
+        self._copy(self._cut(snapshot_id), self._file(volume_id), reverted, volume.size)
+        return reverted
+
+    def _derive(
+        self, spec: VolumeSpec, source: Source, bytes_of: Path, origin: Volume | Snapshot
+    ) -> Volume:
+        size = self._fitting(spec.size.required)
+        if size < origin.size or size not in spec.size:
+            raise errors.OutOfRange(f"{size} bytes do not fit: {source.id} has {origin.size}")
+        blank = origin.content is Content.BLANK
+        volume = Volume(
+            id=self._id_of(spec.name),
+            size=size,
+            requested=spec.size.required,
+            content=Content.BLANK if blank else Content.INHERITED,
+            properties=spec.properties,
+            source=source,
+        )
+        self._copy(bytes_of, self._file(volume.id), volume, size)
+        return volume
+
+    def _copy(self, source: Path, target: Path, record: Volume | Snapshot, size: int) -> None:
+        fresh = target.with_name(f"{target.name}.new")
+        shutil.copyfile(source, fresh)
+        with fresh.open("r+b") as file:
+            file.truncate(size)
+            os.setxattr(file.fileno(), KEY, msgspec.json.encode(record))
+            os.fsync(file.fileno())
+        fresh.rename(target)
+
+    def _snapshots(self) -> dict[SnapshotId, Snapshot]:
+        snapshots = {}
+        for file in self.options.directory.glob("*.cut"):
+            with suppress(FileNotFoundError):
+                snapshot = msgspec.json.decode(os.getxattr(file, KEY), type=Snapshot)
+                snapshots[snapshot.id] = snapshot
+        return snapshots
+
+    def _cut(self, snapshot_id: SnapshotId) -> Path:
+        return self.options.directory / f"{snapshot_id.partition('.')[2]}.cut"
+
+    def _flag(self, volume_id: VolumeId) -> Path:
+        return self._file(volume_id).with_suffix(".connected")
