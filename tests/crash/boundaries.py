@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 from drivers.exec import Arg
 
@@ -21,44 +24,47 @@ SILENT = frozenset(
 TELLING = ("--activate", "--polloperation")
 VARYING = re.compile(r"\b[0-9a-f]{32}\b|/\S+|\b\d+\b")
 
-LOOKS = frozenset(
-    {
-        "blkid",
-        "lvm fullreport --configreport --options --reportformat --units",
-        "lvm lvcreate --extents --test --wipesignatures --zero",
-        "lvm pvs --options --reportformat",
-    }
-)
+LOOKS = re.compile(r"blkid|lvm (fullreport|pvs) .*|lvm lvcreate .*--test.*")
 """Programs that only read. The world is the same before and after them, so a death there is the death
 before the next boundary, and none is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """A program about to be started, or a step about to be taken; ``text`` is for people."""
+    """A program about to be started, or a step about to be taken.
+
+    ``text`` is for people; ``place`` is the function that takes a step, as ``FILE:NAME``; ``tags`` are
+    those that a program adds (``+``) or removes (``-``).
+    """
 
     kind: str
     text: str
     is_program: bool
-    tags: tuple[str, ...] = ()
+    place: str = ""
+    tags: frozenset[str] = frozenset()
 
     @property
     def looks(self) -> bool:
         """Whether it changes nothing."""
-        return self.kind in LOOKS
+        return LOOKS.fullmatch(self.kind) is not None
 
 
 def program(argv: Sequence[Arg]) -> Boundary:
     """The boundary of a program."""
     words = [os.fspath(arg) for arg in argv]
-    tags = tuple(word for word in words if word.startswith("hearth."))
-    text = " ".join(word for word in words if word not in SILENT and word not in tags)
-    return Boundary(_kind(words), text, True, tags)
+    signs = {"--addtag": "+", "--deltag": "-"}
+    tags = frozenset(signs[word] + tag for word, tag in pairwise(words) if word in signs)
+    text = " ".join(word for word in words if word not in SILENT and f"+{word}" not in tags)
+    return Boundary(_kind(words), text, True, tags=tags)
 
 
 def step(what: str) -> Boundary:
-    """The boundary of a step."""
-    return Boundary(f"step {VARYING.sub('*', what)}", what, False)
+    """The boundary of a step that the caller of this, or who handed it on, is about to take."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_name == "step":
+        frame = frame.f_back
+    place = f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}"
+    return Boundary(f"step {VARYING.sub('*', what)}", what, False, place)
 
 
 def _kind(words: Sequence[str]) -> str:

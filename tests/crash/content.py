@@ -77,6 +77,13 @@ def read(path: Path) -> bytes:
         return opened.read()
 
 
+def read_part(path: Path, at: int, length: int) -> bytes:
+    """Read some bytes of a device or file from its storage."""
+    with path.open("rb", 0) as opened:
+        os.posix_fadvise(opened.fileno(), at, length, os.POSIX_FADV_DONTNEED)
+        return os.pread(opened.fileno(), length, at)
+
+
 def stale(home: Home, group: Group) -> Sequence[str]:
     """The marked blocks in extents that belong to nobody, by disk and extent: the next volume's reader
     would see them."""
