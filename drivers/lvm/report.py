@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from drivers.errors import Unavailable
 from drivers.lvm import names
@@ -148,13 +148,29 @@ class Group:
 
 
 def parse(text: str) -> Group:
-    """The group in the output of ``fullreport``; raises `Unavailable` if it is not one group."""
+    """The group in the output of ``fullreport``; raises `Unavailable` if it is not one whole group."""
+    with _readable():
+        (report,) = json.loads(text)["report"]
+        return _group(report)
+
+
+def physical_volumes(text: str) -> Iterator[tuple[str, str]]:
+    """Device and group name of every physical volume in the output of ``pvs``."""
+    with _readable():
+        for row in json.loads(text)["report"][0]["pv"]:
+            yield row["pv_name"], row["vg_name"]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
     try:
-        sections = json.loads(text)["report"]
-        (report,) = sections
-        (vg,) = report["vg"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unavailable(f"LVM's report cannot be read: {error}") from error
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise Unavailable(f"LVM's report cannot be read: {error!r}") from error
+
+
+def _group(report: Mapping[str, Sequence[Mapping[str, str]]]) -> Group:
+    (vg,) = report["vg"]
     segments = _segments(report["seg"])
     lvs = [_lv(row, segments.get(row["lv_uuid"], ())) for row in report["lv"]]
     return Group(
@@ -168,12 +184,6 @@ def parse(text: str) -> Group:
         pvs=tuple(_pv(row) for row in report["pv"]),
         lvs={lv.name: lv for lv in lvs},
     )
-
-
-def physical_volumes(text: str) -> Iterator[tuple[str, str]]:
-    """Device and group name of every physical volume in the output of ``pvs``."""
-    for row in json.loads(text)["report"][0]["pv"]:
-        yield row["pv_name"], row["vg_name"]
 
 
 def _pv(row: Mapping[str, str]) -> Pv:
@@ -207,7 +217,7 @@ def _lv(row: Mapping[str, str], segments: Sequence[Segment]) -> Lv:
     )
 
 
-def _segments(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Segment]]:
+def _segments(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Segment]]:
     found: dict[str, list[Segment]] = {}
     for row in rows:
         segment = Segment(
