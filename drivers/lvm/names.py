@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 PREFIX = "hearth."
 ID = "hearth.id="
 NAME = "hearth.name="
-PACKED = re.compile(r"hearth\.([0-9])=(.*)", re.DOTALL)
+PACKED = re.compile(r"hearth\.([0-9]+)=(.*)", re.DOTALL)
 
 CREATING = "hearth.creating"
 """Not finished: whoever reads may not see it. Removed last."""
@@ -39,6 +39,7 @@ COPY = "hearth.copy="
 
 LONGEST = 1000
 _PLAIN = re.compile(r"[A-Za-z0-9_+./:-]")
+_ESCAPE = re.compile(rb"!([0-9A-F]{2})")
 
 
 def object_id() -> str:
@@ -81,7 +82,8 @@ def pack(fields: Mapping[str, str]) -> tuple[str, ...]:
 
 def unpack(tags: Iterable[str]) -> dict[str, str]:
     """The fields that `pack` wrote, from all tags of an LV."""
-    parts = sorted(match.groups() for tag in tags if (match := PACKED.fullmatch(tag)))
+    found = (match for tag in tags if (match := PACKED.fullmatch(tag)))
+    parts = sorted((int(match[1]), match[2]) for match in found)
     text = "".join(part for _number, part in parts)
     pairs = (pair.partition("=") for pair in text.split("&") if pair)
     return {key: _plain(value) for key, _, value in pairs}
@@ -100,6 +102,6 @@ def _escaped(value: str) -> str:
 
 
 def _plain(value: str) -> str:
-    head, *rest = value.split("!")
-    raw = head.encode() + b"".join(bytes.fromhex(each[:2]) + each[2:].encode() for each in rest)
+    # What somebody else wrote into the tag is left as it is: one tag must not make a group unreadable.
+    raw = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), value.encode())
     return raw.decode(errors="replace")

@@ -10,7 +10,7 @@ import msgspec
 from drivers.model import MIB
 
 # LVM's own rule; a leading dash would be read as an option.
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,62}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,62}\Z")]
 Ratio = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
