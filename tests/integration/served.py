@@ -8,20 +8,15 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import grpc
 
 from csi.rpc.client import Client
 from csi.spec import csi_pb2 as pb
+from tests.integration.calls import PATIENCE, PAUSE, again, capability, creation, growth
 
-PATIENCE = 60.0
-PAUSE = 0.1
 HTTP = "127.0.0.1:9810"
-Mode = pb.VolumeCapability.AccessMode
 
 
 @dataclass
@@ -35,6 +30,7 @@ class Served:
     group: str
     pool: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    http: str = HTTP
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,7 +71,7 @@ class Served:
             f"node: here\nkubeletDirectory: {self.kubelet}\n"
             f"backends: [{{{backend}, runtimeDirectory: {self.folder}/run}}]\n"
         )
-        arguments = ["--config", str(config), "--endpoint", self.endpoint, "--http", HTTP]
+        arguments = ["--config", str(config), "--endpoint", self.endpoint, "--http", self.http]
         return [sys.executable, "-m", "csi", "all", *arguments]
 
     def stop(self) -> int:
@@ -107,11 +103,13 @@ class Served:
         *,
         layout: str = "linear",
         fs_type: str = "ext4",
-        limit: int = 0,
-        **source: str,
+        snapshot: str = "",
+        volume: str = "",
     ) -> pb.Volume:
-        """A volume, empty or from ``snapshot=ID`` or ``volume=ID``; a block device if no ``fs_type``."""
-        request = creation(name, size, layout=layout, fs_type=fs_type, limit=limit, **source)
+        """A volume, empty or from a ``snapshot`` or ``volume``; a block device if no ``fs_type``."""
+        request = creation(
+            name, size, layout=layout, fs_type=fs_type, snapshot=snapshot, volume=volume
+        )
         made: pb.Volume = again(self.client.controller.CreateVolume, request).volume
         return made
 
@@ -207,7 +205,7 @@ class Served:
 
     def metric(self, name: str) -> float:
         """A metric of the backend, as Prometheus would read it."""
-        with urllib.request.urlopen(f"http://{HTTP}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10) as answer:
             page = answer.read().decode()
         start = f'{name}{{backend="b"}} '
         return next(float(row[len(start) :]) for row in page.splitlines() if row.startswith(start))
@@ -228,61 +226,6 @@ class Served:
         for volume_id in self.volumes():
             self.delete(volume_id)
         self.drain()
-
-
-def creation(
-    name: str, size: int, *, layout: str, fs_type: str = "", limit: int = 0, **source: str
-) -> pb.CreateVolumeRequest:
-    """CreateVolume as the provisioner asks for it."""
-    request = pb.CreateVolumeRequest(
-        name=name,
-        capacity_range=pb.CapacityRange(required_bytes=size, limit_bytes=limit),
-        volume_capabilities=[capability(fs_type)],
-        parameters={"hearth-csi.io/backend": "b", "hearth-csi.io/layout": layout},
-    )
-    if "snapshot" in source:
-        request.volume_content_source.snapshot.snapshot_id = source["snapshot"]
-    if "volume" in source:
-        request.volume_content_source.volume.volume_id = source["volume"]
-    return request
-
-
-def growth(volume_id: str, size: int) -> pb.ControllerExpandVolumeRequest:
-    """ControllerExpandVolume as the resizer asks for it."""
-    wanted = pb.CapacityRange(required_bytes=size)
-    return pb.ControllerExpandVolumeRequest(volume_id=volume_id, capacity_range=wanted)
-
-
-def capability(fs_type: str) -> pb.VolumeCapability:
-    """Read and write on one node: a filesystem, or the device if ``fs_type`` is empty."""
-    mode = Mode(mode=Mode.SINGLE_NODE_WRITER)
-    if not fs_type:
-        return pb.VolumeCapability(block=pb.VolumeCapability.BlockVolume(), access_mode=mode)
-    mount = pb.VolumeCapability.MountVolume(fs_type=fs_type)
-    return pb.VolumeCapability(mount=mount, access_mode=mode)
-
-
-def again(call: Callable[..., Any], request: object) -> Any:
-    """The answer to a call, repeated while it is ABORTED, as a sidecar does."""
-    pause, until = threading.Event(), time.monotonic() + PATIENCE
-    while True:
-        try:
-            return call(request, timeout=PATIENCE)
-        except grpc.RpcError as refused:
-            if refused.code() is not grpc.StatusCode.ABORTED or time.monotonic() > until:
-                raise
-        pause.wait(PAUSE)
-
-
-def refusal(
-    call: Callable[..., Any], request: object, timeout: float = PATIENCE
-) -> tuple[str, str]:
-    """The code and the message that a call is refused with; ("OK", "") if it is not."""
-    try:
-        call(request, timeout=timeout)
-    except grpc.RpcError as refused:
-        return refused.code().name, refused.details() or ""
-    return "OK", ""
 
 
 def lvm(*arguments: str) -> str:

@@ -14,7 +14,8 @@ import pytest
 
 from csi.spec import csi_pb2 as pb
 from drivers.model import MIB
-from tests.integration.served import HTTP, Served, creation
+from tests.integration.calls import creation
+from tests.integration.served import HTTP, Served
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
