@@ -35,7 +35,7 @@ compliance: $(READY) ## The compliance kit against every registered driver
 	$(STEPS) --group compliance
 
 sanity: $(READY) $(SANITY) ## The real csi-sanity against LVM thin, LVM thick and loop
-	$(STEPS) sanity
+	$(STEPS) --group sanity
 
 $(SANITY): tools/build-csi-sanity
 	tools/build-csi-sanity $@

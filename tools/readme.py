@@ -37,6 +37,7 @@ SUITES: Mapping[str, str] = {
     "integration": "bytes, capacity, stale data, 1,000 concurrent calls on real LVM",
     "crash": "killed before and after every step",
     "sanity": "the real csi-sanity on LVM thin, LVM thick and loop",
+    "sanity-alpha": "the same with everything that CSI marks as alpha",
     "lab": "the lab itself",
 }
 

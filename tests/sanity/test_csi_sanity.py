@@ -7,6 +7,7 @@ socket, and that makes volumes on a disk.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ def test_csi_sanity(name: str, alpha: bool, tmp_path: Path) -> None:
     with STORAGES[name](disk, tmp_path) as storage:
         with serving(tmp_path, storage.backend, *options) as served:
             ended = csi_sanity(served, storage, report, tmp_path)
+        shutil.copy(served.log, report.with_suffix(".log"))
         assert ended.returncode == 0, ended.stdout[-20_000:]
     assert CONFIDENTIAL not in served.log.read_text()
     check(report, alpha=alpha)
