@@ -24,7 +24,8 @@ LOCKED = re.compile(r"[Cc]an't get lock|Cannot get lock|flock.* failed")
 FAILURES: tuple[tuple[re.Pattern[str], type[StorageError], str], ...] = (
     (
         re.compile(
-            r"insufficient (free space|suitable)|Insufficient (free|suitable)|not enough", re.I
+            r"insufficient (free|suitable)|not enough|must not exceed number of physical volumes",
+            re.I,
         ),
         Exhausted,
         "the volume group has no room of that kind",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from drivers.errors import InProgress, StorageError, Unavailable
@@ -51,10 +51,15 @@ class Jobs:
     def start(
         self, key: str, name: str, object_id: str, total: int, work: Callable[[Tick], None]
     ) -> Job:
-        """Begin ``work``, unless the job of that key is under way already."""
+        """Begin ``work``, unless the job of that key is under way already.
+
+        Raises `Unavailable` after `close`.
+        """
         with self._guard:
             job = self._jobs.get(key)
             if job is None:
+                if self._stop.is_set():
+                    raise _stopped(name, object_id)
                 job = self._jobs[key] = Job(name, object_id, total)
                 job.future = self._workers.submit(self._work, key, job, work)
             return job
@@ -78,6 +83,8 @@ class Jobs:
                 done=job.done,
                 total=job.total,
             ) from None
+        except CancelledError:
+            raise _stopped(job.name, job.object_id) from None
 
     def progress(self) -> Sequence[Progress]:
         """All jobs under way."""
@@ -86,16 +93,16 @@ class Jobs:
 
     def close(self) -> None:
         """Stop all jobs at their next piece and wait for that."""
-        self._stop.set()
+        with self._guard:
+            self._stop.set()
         self._workers.shutdown(cancel_futures=True)
+        self._jobs.clear()
 
     def _work(self, key: str, job: Job, work: Callable[[Tick], None]) -> None:
         def tick(done: int) -> None:
             job.done = done
             if self._stop.is_set():
-                raise Unavailable(
-                    f"{job.name} of {job.object_id} was stopped; it begins anew when asked"
-                )
+                raise _stopped(job.name, job.object_id)
 
         log.info("%s of %s begins: %d bytes", job.name, job.object_id, job.total)
         try:
@@ -108,3 +115,7 @@ class Jobs:
             with self._guard:
                 del self._jobs[key]
         log.info("%s of %s is done", job.name, job.object_id)
+
+
+def _stopped(name: str, object_id: str) -> Unavailable:
+    return Unavailable(f"{name} of {object_id} was stopped; it begins anew when asked")

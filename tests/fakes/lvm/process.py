@@ -67,6 +67,10 @@ class Process:
         self.changes: list[str] = []
         self.dead = False
         self.environment: Mapping[str, str] = NOTHING
+        self.meanwhile: Callable[[str], None] = lambda _what: None
+        """Called before each event, in the thread that it happens in: what others do then."""
+        self.looks = 0
+        """How often the header of the group was read."""
         self._dies_at = dies_at
         self._moment = moment
         self._open: dict[int, tuple[Device, Logical]] = {}
@@ -178,6 +182,8 @@ class Process:
     def seqno(self) -> int:
         """The number of the group's last change, as its header tells it."""
         with self._alive() as state:
+            self.looks += 1
+            self.lvm.moved.notify_all()
             return state.seqno
 
     # Life and death
@@ -203,6 +209,7 @@ class Process:
                 self.changes.append(event.what)
         ends = event.changes and number == self._dies_at
         self._end(ends and self._moment is Moment.BEFORE)
+        self.meanwhile(event.what)
         yield lambda: self._end(ends and self._moment is Moment.HALFWAY)
         self._end(ends and self._moment is not Moment.BEFORE)
 
