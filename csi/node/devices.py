@@ -23,6 +23,7 @@ from drivers.model import MIB, Connection
 from drivers.mountinfo import Device as Number
 
 BLKGETSIZE64 = 0x80081272
+BLKROSET = 0x125D
 LOOP_GET_STATUS64 = 0x4C05
 
 NOTHING_FOUND = 2
@@ -56,6 +57,19 @@ class Device:
         if len(found) != length:
             raise Unavailable(f"{self.path} ends at {offset + len(found)}, not at {self.size}")
         return found
+
+    def set_read_only(self, *, read_only: bool) -> None:
+        """Let the kernel refuse, or allow, whoever opens the device for writing."""
+        fcntl.ioctl(self.descriptor, BLKROSET, struct.pack("i", read_only))
+
+    def proven_path(self) -> str:
+        """The path, if it still leads to this device; raises `Unavailable` otherwise."""
+        node = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            self.require_same(node)
+        finally:
+            os.close(node)
+        return str(self.path)
 
     def require_same(self, descriptor: int) -> None:
         """Raise `Unavailable` unless the open file is a node of this device."""

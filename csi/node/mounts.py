@@ -10,34 +10,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-from csi.node import syscalls
+from csi.node import detached, syscalls
+from csi.node.detached import Filesystem
 from csi.node.devices import Device
 from drivers import mountinfo
 from drivers.errors import InUse, Invalid, Precondition, StorageError, Unavailable
 from drivers.exec import Run
 from drivers.mountinfo import Device as Number
 from drivers.mountinfo import Mount
-
-ATTRIBUTES: Mapping[str, int] = MappingProxyType(
-    {
-        "ro": 0x01,
-        "nosuid": 0x02,
-        "nodev": 0x04,
-        "noexec": 0x08,
-        "relatime": 0x00,
-        "noatime": 0x10,
-        "strictatime": 0x20,
-        "nodiratime": 0x80,
-    }
-)
-"""What a mount can have beside its filesystem, in the words of mountinfo; the kernel's bits."""
-
 
 NODES_ARE_ON = frozenset({"devtmpfs", "tmpfs", "ramfs"})
 """Filesystems that a node's /dev may be."""
@@ -56,15 +41,6 @@ class Place:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Filesystem:
-    """What to mount: a filesystem type, its device, and its own options (None: without a value)."""
-
-    fs_type: str
-    device: Device
-    options: Sequence[tuple[str, str | None]] = ()
-
-
 class Mounts:
     """Mounts below one directory, the kubelet's. Each change tells ``run`` first (`Run.step`)."""
 
@@ -81,7 +57,7 @@ class Mounts:
         symbolic link, `NoPlace` if the directory above it does not exist.
         """
         below = self._below(path)
-        root = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = self._opened_root()
         try:
             parent = _opened(root, str(below.parent), os.O_PATH | os.O_DIRECTORY, path)
         finally:
@@ -175,16 +151,19 @@ class Mounts:
         """Mount a filesystem at an existing directory, with exactly these `ATTRIBUTES`."""
         what = f"mount {filesystem.fs_type} {filesystem.device.path} at {place.path}"
         self._run.step(what)
-        with self.opened(place) as target, _refused(what):
-            mount = _made(filesystem, _bits(attributes))
-            _attach(mount, target)
+        with (
+            _refused(what),
+            self.opened(place) as target,
+            detached.made(filesystem, attributes) as mount,
+        ):
+            syscalls.attach(mount, target)
 
     def replay(self, filesystem: Filesystem) -> None:
         """Mount a filesystem where nobody sees it and let go again: its log is replayed by that."""
         what = f"mount {filesystem.fs_type} {filesystem.device.path} to replay its log"
         self._run.step(what)
-        with _refused(what):
-            os.close(_made(filesystem, _bits(["nodev", "nosuid", "noexec"])))
+        with _refused(what), detached.made(filesystem, ["nodev", "nosuid", "noexec"]):
+            pass
 
     def bind(self, source: Place, place: Place, attributes: Iterable[str], *, node: bool) -> None:
         """Show what is mounted at ``source`` at an existing place too, with these ``attributes``.
@@ -194,11 +173,14 @@ class Mounts:
         """
         what = f"bind {source.path} to {place.path}"
         self._run.step(what)
-        cleared = ATTRIBUTES["ro"] if node else syscalls.ATTRIBUTES
-        with self.opened(source) as origin, self.opened(place) as target, _refused(what):
-            mount = syscalls.open_clone(origin)
-            syscalls.set_attributes(mount, _bits(attributes), cleared)
-            _attach(mount, target)
+        changed = detached.READ_ONLY if node else detached.ALL
+        with (
+            _refused(what),
+            self.opened(source) as origin,
+            self.opened(place) as target,
+            detached.cloned(origin, attributes, changed) as mount,
+        ):
+            syscalls.attach(mount, target)
 
     def bind_device(self, device: Device, place: Place) -> None:
         """Show the node of a block device at an existing file."""
@@ -208,7 +190,8 @@ class Mounts:
             node = os.open(device.path, os.O_PATH | os.O_CLOEXEC)
             try:
                 device.require_same(node)
-                _attach(syscalls.open_clone(node), target)
+                with detached.cloned(node, [], 0) as mount:
+                    syscalls.attach(mount, target)
             finally:
                 os.close(node)
 
@@ -223,6 +206,14 @@ class Mounts:
                     f"{place.path} is busy: files in it are open, or mounts below"
                 ) from None
             raise Unavailable(f"{place.path} cannot be unmounted: {error.strerror}") from error
+
+    def _opened_root(self) -> int:
+        try:
+            return os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Unavailable(
+                f"the kubelet's directory {self._root} cannot be opened: {error.strerror}"
+            ) from error
 
     def _below(self, path: Path) -> Path:
         if not path.is_absolute() or ".." in path.parts:
@@ -262,31 +253,6 @@ def _is_node(mount: Mount, device: Number) -> bool:
         os.major(found.st_rdev),
         os.minor(found.st_rdev),
     )
-
-
-def _bits(attributes: Iterable[str]) -> int:
-    return sum({ATTRIBUTES[each] for each in attributes})
-
-
-def _made(filesystem: Filesystem, attributes: int) -> int:
-    context = syscalls.fsopen(filesystem.fs_type)
-    try:
-        syscalls.fsconfig(context, "source", str(filesystem.device.path))
-        for key, value in filesystem.options:
-            syscalls.fsconfig(context, key, value)
-        syscalls.fscreate(context)
-        return syscalls.fsmount(context, attributes)
-    except OSError as error:
-        raise OSError(error.errno, syscalls.said(context) or error.strerror) from error
-    finally:
-        os.close(context)
-
-
-def _attach(mount: int, target: int) -> None:
-    try:
-        syscalls.attach(mount, target)
-    finally:
-        os.close(mount)
 
 
 @contextmanager

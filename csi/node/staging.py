@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from csi.node import mounts
-from csi.node.access import Access
+from csi.node import detached
+from csi.node.access import READER_ONLY, Access
 from csi.node.connections import Connections
 from csi.node.devices import Device
 from csi.node.filesystems import Filesystem, filesystems, parse_flags
@@ -69,6 +69,8 @@ class Staging:
             access.require_possible(volume)
             with self._connected(volume_id) as device:
                 if access.mode is VolumeMode.BLOCK:
+                    # The node of a device can be written to on a read-only mount too.
+                    device.set_read_only(read_only=access.access_mode == READER_ONLY)
                     self._stage_node(driver, volume, device, place)
                 else:
                     self._stage_filesystem(driver, volume, device, place, access)
@@ -154,7 +156,7 @@ class Staging:
         if (found := self._mounts.at(place)) is None:
             self._require_not_mounted(volume, device)
             self._preparation.prepare(driver, volume, device, filesystem)
-            what = mounts.Filesystem(filesystem.fs_type.value, device, flags.options)
+            what = detached.Filesystem(filesystem.fs_type.value, device, flags.options)
             self._mounts.mount(what, place, flags.attributes)
         else:
             self._require_shows(found, volume.id, device.number)

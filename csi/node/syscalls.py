@@ -27,9 +27,6 @@ UMOUNT_NOFOLLOW = 8
 # RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH
 RESOLVE_STRICTLY = 0x02 | 0x04 | 0x08
 
-ATTRIBUTES = 0x01 | 0x02 | 0x04 | 0x08 | 0x70 | 0x80
-"""All that mount_setattr can change and that a bind mount takes over from its source."""
-
 
 def openat2(directory: int, path: str, flags: int) -> int:
     """Open ``path`` below an open directory; no part of it may be a symbolic link or lead out."""
@@ -43,8 +40,8 @@ def open_clone(descriptor: int) -> int:
     return _syscall(OPEN_TREE, descriptor, b"", flags)
 
 
-def set_attributes(mount: int, wanted: int, cleared: int = ATTRIBUTES) -> None:
-    """Give a mount exactly the ``wanted`` attributes out of those that are ``cleared``."""
+def set_attributes(mount: int, wanted: int, cleared: int) -> None:
+    """Clear some attributes of a mount, then set the ``wanted``."""
     attributes = struct.pack("QQQQ", wanted, cleared, 0, 0)
     _syscall(MOUNT_SETATTR, mount, b"", AT_EMPTY_PATH, attributes, len(attributes))
 

@@ -13,7 +13,7 @@ from csi.node.filesystems import filesystems, parse_flags
 from csi.node.filesystems.btrfs import crc32c
 from csi.node.mounts import Mounts, NoPlace
 from csi.node.staging import comparable
-from drivers.errors import Invalid, Precondition
+from drivers.errors import Invalid, Precondition, Unavailable
 from drivers.exec import Host
 from drivers.model import FsType
 
@@ -184,6 +184,20 @@ def test_other_flags_are_refused_by_their_place(mounts: Mounts, fs_type: FsType,
     with pytest.raises(Invalid, match=r"mount_flags\[1\] is not allowed") as refused:
         parse_flags(filesystems(Host(), mounts)[fs_type], ["noatime", flag])
     assert not flag or f"'{flag}'" not in str(refused.value)
+
+
+def test_flags_that_exclude_each_other_are_refused(mounts: Mounts) -> None:
+    with pytest.raises(Invalid, match="only one of noatime, relatime, strictatime"):
+        parse_flags(filesystems(Host(), mounts)[FsType.XFS], ["noatime", "strictatime"])
+
+
+def test_a_kubelet_without_a_directory_is_told_of(tmp_path: Path) -> None:
+    absent = Mounts(tmp_path / "absent", Host())
+    with (
+        pytest.raises(Unavailable, match="cannot be opened"),
+        absent.place(tmp_path / "absent" / "target"),
+    ):
+        pass
 
 
 def test_attributes_compare_as_the_kernel_shows_them() -> None:

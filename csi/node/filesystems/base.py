@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+from csi.node.detached import ATTRIBUTES
 from csi.node.devices import Device
-from csi.node.mounts import ATTRIBUTES, Mounts
+from csi.node.mounts import Mounts
 from drivers.errors import Invalid, Unavailable
 from drivers.exec import Run
 from drivers.model import FsType
@@ -18,6 +19,7 @@ from drivers.mountinfo import Mount
 
 # Of every filesystem's superblock.
 SUPERBLOCK_FLAGS = ("sync", "dirsync", "lazytime")
+ACCESS_TIMES = frozenset({"relatime", "noatime", "strictatime"})
 # Without meaning: a mount is so anyway.
 PLAIN = ("rw", "suid", "exec", "defaults")
 CONTEXT_KEY = re.compile("context|fscontext|defcontext|rootcontext")
@@ -109,10 +111,14 @@ class Filesystem(ABC):
                 " although it was told to take another"
             )
 
+    def argument(self, device: Device) -> str:
+        """How a program is told of the device: by the descriptor that was proven."""
+        return device.link
+
     def tool(self, device: Device, *argv: str, ok: Sequence[int] = (0,)) -> int:
         """Run a program with the device as its last argument; returns its exit status."""
         # It outlives the caller's deadline: half a mkfs or fsck would have to begin again.
-        command = [*argv, device.link]
+        command = [*argv, self.argument(device)]
         return self.run(command, ok=ok, wait=True, pass_fds=(device.descriptor,)).code
 
 
@@ -132,6 +138,8 @@ def parse_flags(filesystem: Filesystem, flags: Sequence[str]) -> Flags:
                 f"mount_flags[{index}] is not allowed for {filesystem.fs_type.value};"
                 f" allowed: {', '.join(_allowed(filesystem))}"
             )
+    if len(attributes & ACCESS_TIMES) > 1:
+        raise Invalid(f"mount_flags: only one of {', '.join(sorted(ACCESS_TIMES))} is possible")
     return Flags("ro" in attributes, frozenset(attributes - {"ro"}), tuple(options))
 
 

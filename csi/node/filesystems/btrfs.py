@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
-from csi.node import mounts
+from csi.node import detached
 from csi.node.devices import Device
 from csi.node.filesystems.base import Filesystem
 from drivers.errors import Precondition
@@ -91,6 +91,14 @@ class Btrfs(Filesystem):
             )
         self.tool(device, "btrfstune", "-m")
 
+    def argument(self, device: Device) -> str:
+        """See `Filesystem.argument`. Btrfs needs the true path, proven just before.
+
+        Its programs tell the kernel the path they were given, which is then the name of the device in
+        the mount table; two different devices called ``/proc/self/fd/5`` pass for the same one there.
+        """
+        return device.proven_path()
+
     def _resize(self, descriptor: int, size: int) -> None:
         if size - _device_bytes(descriptor) < SECTOR:
             return
@@ -111,7 +119,7 @@ class Btrfs(Filesystem):
                 " use the source for a moment, or make a new snapshot"
             )
         _forget(b"")
-        self.mounts.replay(mounts.Filesystem("btrfs", device))
+        self.mounts.replay(detached.Filesystem("btrfs", device))
         _forget(os.fsencode(device.path))
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
-from csi.node import mounts
+from csi.node import detached
 from csi.node.devices import Device
 from csi.node.filesystems.base import Filesystem
 from drivers.errors import Precondition
@@ -62,7 +62,7 @@ class Xfs(Filesystem):
         """See `Filesystem.change_uuid`."""
         # A copy of a mounted XFS has a dirty log. xfs_admin says so, changes nothing and exits
         # with 0; nouuid lets it be mounted beside its source.
-        self.mounts.replay(mounts.Filesystem("xfs", device, [("nouuid", None)]))
+        self.mounts.replay(detached.Filesystem("xfs", device, [("nouuid", None)]))
         self.tool(device, "xfs_admin", "-U", "generate")
 
     def _resize(self, descriptor: int, size: int) -> None:

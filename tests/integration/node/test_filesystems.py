@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from csi.node import devices
+from csi.node.detached import Filesystem
 from csi.node.devices import Device
 from csi.node.filesystems import filesystems
-from csi.node.mounts import Filesystem, Mounts
+from csi.node.mounts import Mounts
 from drivers.errors import CommandFailed, Precondition
 from drivers.exec import Run
 from drivers.model import MIB, Connection, Content, FsType
-from tests.integration.node.conftest import SMALLEST, World
+from tests.integration.node.conftest import SMALLEST, World, access_of
 
 pytestmark = pytest.mark.lab
 
@@ -104,6 +105,19 @@ def test_a_copy_of_a_written_filesystem_mounts_beside_it(world: World, fs_type: 
 
 
 @pytest.mark.parametrize("fs_type", FILESYSTEMS)
+def test_many_copies_are_mounted_at_once(world: World, fs_type: str) -> None:
+    volume = world.volume(fs_type)
+    (world.stage(volume) / "file").write_bytes(b"of all")
+    first = world.driver.clone(volume.id)
+    world.stage(first)
+    second, third = world.driver.clone(volume.id), world.driver.clone(first.id)
+    for copy in (second, third):
+        assert (world.stage(copy) / "file").read_bytes() == b"of all"
+    sources = {each.source for each in world.mounts()}
+    assert sources == {str(world.device(each)) for each in (volume, first, second, third)}
+
+
+@pytest.mark.parametrize("fs_type", FILESYSTEMS)
 def test_a_filesystem_grows_while_it_is_used(world: World, fs_type: str) -> None:
     volume = world.volume(fs_type)
     staged = world.stage(volume)
@@ -163,3 +177,17 @@ def test_options_of_mkfs_are_heeded(world: World, fs_type: str) -> None:
     }
     volume = world.volume(fs_type, mkfs_options=options[fs_type])
     assert room(world.stage(volume)) > 0
+
+
+@pytest.mark.parametrize("fs_type", FILESYSTEMS)
+def test_mount_flags_reach_the_filesystem_and_the_mount(world: World, fs_type: str) -> None:
+    own = {"ext4": ["commit=30", "discard"], "xfs": ["allocsize=64k"], "btrfs": ["compress=zstd"]}
+    volume = world.volume(fs_type)
+    flags = ["noatime", "noexec", "nosuid", "lazytime", *own[fs_type]]
+    for _ in range(2):
+        world.stage(volume, access_of(volume, "SINGLE_NODE_WRITER", *flags))
+    (mount,) = world.mounts()
+    assert mount.source == str(world.device(volume))
+    assert {"rw", "noatime", "noexec", "nosuid", "nodev"} <= mount.options
+    shown = {option.partition(":")[0] for option in mount.super_options}
+    assert {"rw", *own[fs_type]} <= shown

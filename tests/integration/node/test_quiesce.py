@@ -119,6 +119,22 @@ def test_the_death_of_the_parent_thaws(world: World) -> None:
 
 
 @pytest.mark.fault
+def test_the_death_of_the_guardian_thaws_and_is_told(world: World) -> None:
+    volume = world.volume("btrfs")
+    staged = world.stage(volume)
+
+    def kill_it_inside() -> None:
+        with quiesced(number(world.device(volume)), limit=60):
+            (guardian,) = world.run(["pgrep", "--full", "guardian.py"]).stdout.split()
+            os.kill(int(guardian), signal.SIGKILL)
+            assert not can_write(staged, 0.3)
+
+    with pytest.raises(Unavailable, match="before the snapshot was done"):
+        kill_it_inside()
+    assert can_write(staged, 5)
+
+
+@pytest.mark.fault
 def test_what_a_killed_container_left_frozen_is_thawed_by_the_next(world: World) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)

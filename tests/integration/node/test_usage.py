@@ -49,6 +49,20 @@ def test_a_raw_device_for_one_pod_is_shown_once(world: World) -> None:
         world.publish(volume, "second", access_of(volume, "SINGLE_NODE_SINGLE_WRITER"))
 
 
+def test_a_raw_device_for_readers_cannot_be_written(world: World) -> None:
+    volume = world.volume(mode=VolumeMode.BLOCK)
+    reader = access_of(volume, "SINGLE_NODE_READER_ONLY")
+    world.stage(volume, reader)
+    target = world.publish(volume, access=reader)
+    with pytest.raises(PermissionError), target.open("r+b", 0) as device:
+        device.write(b"x")
+    assert target.open("rb").read(4) == bytes(4)
+    world.unpublish(volume)
+    world.stage(volume)
+    with world.publish(volume).open("r+b", 0) as device:
+        device.write(b"x" * 512)
+
+
 def test_half_an_image_is_not_shown(world: World) -> None:
     volume = world.volume(mode=VolumeMode.BLOCK)
     world.driver.set_content(volume.id, Content.FORMATTING)
