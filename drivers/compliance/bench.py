@@ -39,8 +39,12 @@ Answer = TypeVar("Answer")
 PATIENCE = 60.0
 """Seconds for which the kit repeats a call that is told to ask again."""
 PAUSE = 0.05
+NUMBER = 4096
+"""The bytes that a moving user writes at once: a block of every device."""
 SIZE = 4 * MIB
 """The least that the kit's volumes have."""
+LARGE = 32 * MIB
+"""Enough that a copy takes longer than its user's writes."""
 PROPERTIES = Properties(
     fs_type="ext4",
     access_modes=("SINGLE_NODE_WRITER",),
@@ -215,6 +219,35 @@ def device_size(connection: Connection) -> int:
 def is_device(connection: Connection) -> bool:
     """Whether it is a block device; a plain file knows nothing of who has it open."""
     return stat.S_ISBLK(connection.path.stat().st_mode)
+
+
+@contextmanager
+def moving(connection: Connection) -> Iterator[None]:
+    """A user who, for the block, writes one number after the other at the begin and then at the end."""
+    begun, stop = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            for at in (0, connection.size - NUMBER):
+                write_device(connection, number.to_bytes(NUMBER, "big"), at)
+            begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        begun.wait(PATIENCE)
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def torn(content: bytes) -> bool:
+    """Whether this copy of what a moving user wrote shows two moments: an end that is ahead of its begin."""
+    begin, end = (int.from_bytes(part, "big") for part in (content[:NUMBER], content[-NUMBER:]))
+    return begin - end not in (0, 1)
 
 
 @contextmanager

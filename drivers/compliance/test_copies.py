@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drivers import errors
-from drivers.compliance.bench import SIZE, Bench, pattern, write_device
+from drivers.compliance.bench import LARGE, NUMBER, SIZE, Bench, moving, pattern, torn
 from drivers.compliance.marks import checks
 from drivers.compliance.test_snapshots import filled
 from drivers.compliance.test_volumes import strange_ids
@@ -85,17 +85,18 @@ def test_a_clone_may_not_be_smaller(bench: Bench) -> None:
 
 
 @checks("create_cloned_volume")
-def test_a_connected_volume_is_cloned_or_left_alone(bench: Bench) -> None:
-    volume = bench.create()
-    with bench.connected(volume.id) as connection:
-        write_device(connection, pattern(1, volume.size))
+def test_a_volume_in_use_is_cloned_at_one_moment_or_left_alone(bench: Bench) -> None:
+    volume = bench.create(size=LARGE)
+    bench.write(volume.id, pattern(1, volume.size))
+    with bench.connected(volume.id) as connection, moving(connection):
         try:
-            copy = clone(bench, volume)
+            copy = clone(bench, volume, size=LARGE)
         except errors.Precondition:
             assert bench.driver.list_volumes() == [volume]
             return
-        write_device(connection, pattern(2, volume.size))
-    assert bench.read(copy.id) == pattern(1, volume.size)
+    content = bench.read(copy.id)
+    assert not torn(content)
+    assert content[NUMBER:-NUMBER] == pattern(1, volume.size)[NUMBER:-NUMBER]
 
 
 @checks("create_cloned_volume")

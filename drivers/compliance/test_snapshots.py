@@ -8,11 +8,14 @@ import pytest
 
 from drivers import errors
 from drivers.compliance.bench import (
+    LARGE,
+    NUMBER,
     PROPERTIES,
     SIZE,
     Bench,
+    moving,
     pattern,
-    write_device,
+    torn,
 )
 from drivers.compliance.marks import checks
 from drivers.compliance.test_volumes import NAMES, strange_ids
@@ -184,18 +187,18 @@ def test_deleting_a_volume_keeps_its_snapshot_or_is_refused(bench: Bench) -> Non
 
 
 @checks("create_snapshot")
-def test_a_connected_volume_is_frozen_or_left_alone(bench: Bench) -> None:
-    volume = bench.create()
-    spec = SnapshotSpec("live", volume.id, {})
-    with bench.connected(volume.id) as connection:
-        write_device(connection, pattern(1, volume.size))
+def test_a_volume_in_use_is_cut_at_one_moment_or_left_alone(bench: Bench) -> None:
+    volume = bench.create(size=LARGE)
+    bench.write(volume.id, pattern(1, volume.size))
+    with bench.connected(volume.id) as connection, moving(connection):
         try:
-            snapshot = bench.done(bench.snapshots.create_snapshot, spec)
+            snapshot = bench.snapshot(volume)
         except errors.Precondition:
             assert not bench.snapshots.list_snapshots()
             return
-        write_device(connection, pattern(2, volume.size))
-    assert bench.read(restore(bench, snapshot).id) == pattern(1, volume.size)
+    content = bench.read(restore(bench, snapshot, size=LARGE).id)
+    assert not torn(content)
+    assert content[NUMBER:-NUMBER] == pattern(1, volume.size)[NUMBER:-NUMBER]
 
 
 @checks("get_snapshot", "delete_snapshot", "create_volume_from_snapshot", "create_snapshot")

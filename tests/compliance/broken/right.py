@@ -52,7 +52,7 @@ class RightDriver(
     def create_snapshot(self, spec: SnapshotSpec) -> Snapshot:
         if found := self.find_snapshot(spec.name):
             return found
-        volume = self.get_volume(spec.volume_id)
+        volume = self._closed(spec.volume_id)
         snapshot = Snapshot(
             id=SnapshotId(self._id_of(spec.name)),
             volume_id=volume.id,
@@ -90,7 +90,7 @@ class RightDriver(
     def create_cloned_volume(self, spec: VolumeSpec, volume_id: VolumeId) -> Volume:
         if found := self.find_volume(spec.name):
             return found
-        volume = self.get_volume(volume_id)
+        volume = self._closed(volume_id)
         source = Source(SourceKind.VOLUME, volume_id)
         return self._derive(spec, source, self._file(volume_id), volume)
 
@@ -103,6 +103,12 @@ class RightDriver(
         reverted = replace(volume, content=snapshot.content)
         self._copy(self._cut(snapshot_id), self._file(volume_id), reverted, volume.size)
         return reverted
+
+    def _closed(self, volume_id: VolumeId) -> Volume:
+        volume = self.get_volume(volume_id)
+        if self._flag(volume_id).exists():
+            raise errors.Precondition(f"volume {volume_id} is connected, and a copy would be torn")
+        return volume
 
     def _derive(
         self, spec: VolumeSpec, source: Source, bytes_of: Path, origin: Volume | Snapshot
