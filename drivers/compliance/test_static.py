@@ -50,6 +50,8 @@ def test_what_is_annotated_is_annotated_alike(
 ) -> None:
     for name, method in contract.items():
         ours, theirs = hints(method), hints(getattr(driver, name))
+        if name == "__init__":  # it gets what was checked against its own Options
+            del ours["options"]
         assert {key: theirs.get(key, ours[key]) for key in ours} == ours, name
 
 
