@@ -102,7 +102,10 @@ class Copies:
         if names.CREATING not in left.tags or names.DELETING in left.tags:
             return False
         begun = records.volume(group, left)
-        cut = any(each.tag(names.COPY) == left.object_id for each in group.lvs.values())
+        cut = any(
+            each.tag(names.COPY) == left.object_id and names.DELETING not in each.tags
+            for each in group.lvs.values()
+        )
         whole = source is None or source.kind is source.kind.SNAPSHOT or cut
         return (
             whole

@@ -92,12 +92,14 @@ class Removal:
         self._group.read()
 
     def _wipe(self, lv: Lv) -> None:
-        with self._group.changing():
-            self._detach(lv)
+        # By UUID and as it is now: the name that it had a moment ago may be a new volume's.
         with self._group.changing() as now:
-            found = next((each for each in now.lvs.values() if each.uuid == lv.uuid), None)
-            if found is None:
+            if (found := _same(now, lv)) is None:
                 return  # an administrator was faster
+            self._detach(found)
+        with self._group.changing() as now:
+            if (found := _same(now, lv)) is None:
+                return
             connection = self._group.connection(found)
         blocks = self._group.blocks
         wipe = blocks.zero if self._group.options.wipe is Wipe.ZERO else blocks.discard
@@ -111,3 +113,7 @@ class Removal:
     def _tick(self, _done: int) -> None:
         if self._stopping.is_set():
             raise StorageError("the process ends; the next one wipes the rest")
+
+
+def _same(group: Group, lv: Lv) -> Lv | None:
+    return next((each for each in group.lvs.values() if each.uuid == lv.uuid), None)

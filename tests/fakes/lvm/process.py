@@ -60,7 +60,7 @@ class Process:
     """A `Run`, a `Kernel`, a `Blocks` and a maker of `Fingerprints`, all of one process."""
 
     def __init__(
-        self, lvm: FakeLvm, dies_at: int | None = None, moment: Moment = Moment.BEFORE
+        self, lvm: FakeLvm, dies_at: int | None = None, moment: Moment = Moment.AFTER
     ) -> None:
         self.lvm = lvm
         self.events: list[Event] = []
@@ -80,6 +80,10 @@ class Process:
     def machine(self) -> Machine:
         """This process as the driver's machine."""
         return Machine(kernel=self, blocks=self, headers=lambda _devices: Header(self))
+
+    def die_after_this(self) -> None:
+        """To be called meanwhile: the event that begins now is the last one."""
+        self._dies_at = len(self.changes) - 1
 
     # Run
 
@@ -207,9 +211,10 @@ class Process:
             self.events.append(event)
             if event.changes:
                 self.changes.append(event.what)
+            self.lvm.moved.notify_all()
+        self.meanwhile(event.what)
         ends = event.changes and number == self._dies_at
         self._end(ends and self._moment is Moment.BEFORE)
-        self.meanwhile(event.what)
         yield lambda: self._end(ends and self._moment is Moment.HALFWAY)
         self._end(ends and self._moment is not Moment.BEFORE)
 

@@ -133,6 +133,27 @@ def test_clone_of_a_thin_volume_as_a_thick_one(lvm: FakeLvm) -> None:
         assert_made(now, [OLD, NEW, NEW, OLD, ZERO, ZERO])
 
 
+def test_clone_of_a_volume_that_is_being_written(lvm: FakeLvm) -> None:
+    """Whatever process copies, all of the clone is of one moment."""
+
+    def act(one: Life, scene: Scene) -> None:
+        moments = count()
+
+        def write(what: str) -> None:
+            if what.startswith("copy "):
+                one.lvm.write(one.lvm.object(scene.volume), f"moment {next(moments)}")
+
+        one.process.meanwhile = write
+        one.driver.create_cloned_volume(wanted("made", 4 * MIB, layout="linear"), scene.volume)
+
+    for now, _scene in interrupted(lvm, "linear", act):
+        with life(now, **OPTIONS) as third:
+            made = third.driver.find_volume("made")
+        assert made is not None
+        content = now.content(now.object(made.id))
+        assert content == [OLD, NEW, NEW, OLD] or len(set(content)) == 1, content
+
+
 def assert_made(lvm: FakeLvm, content: list[str]) -> None:
     assert len(lvm.names()) == 3
     with life(lvm, **OPTIONS) as third:
