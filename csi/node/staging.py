@@ -167,7 +167,7 @@ class Staging:
     def _grow(self, filesystem: Filesystem, device: Device, place: Place) -> None:
         # CSI: a restore or clone that is larger than its source has a filesystem of its own size.
         with self._mounts.directory(place) as descriptor:
-            filesystem.grow(descriptor, device.size)
+            filesystem.grow(descriptor, device)
 
     def _require_not_mounted(self, volume: Volume, device: Device) -> None:
         if others := self._mounts.on(device.number):

@@ -94,7 +94,7 @@ class Usage:
                     self._mounts.place(mount.target) as place,
                     self._mounts.directory(place) as descriptor,
                 ):
-                    self._filesystems[FsType(shown.fs_type)].grow(descriptor, device.size)
+                    self._filesystems[FsType(shown.fs_type)].grow(descriptor, device)
                 return
         raise Precondition(f"{device.path} is mounted nowhere for writing, so it cannot be grown")
 

@@ -75,22 +75,22 @@ class Filesystem(ABC):
     def change_uuid(self, device: Device) -> None:
         """Give the filesystem another UUID. May be repeated after a crash at any point."""
 
-    def grow(self, descriptor: int, size: int) -> None:
-        """Grow the mounted filesystem to ``size`` bytes of device; nothing to do if it is that large.
+    def grow(self, descriptor: int, device: Device) -> None:
+        """Grow the mounted filesystem to its device; nothing to do if it is that large.
 
         ``descriptor`` is an open directory of a mount that can be written to.
         """
-        self.run.step(f"grow {self.fs_type.value} to {size}")
+        self.run.step(f"grow {self.fs_type.value} to {device.size}")
         try:
-            self._resize(descriptor, size)
+            self._resize(descriptor, device)
         except OSError as error:
             raise Unavailable(
-                f"the kernel refuses to grow the {self.fs_type.value} to {size} bytes:"
-                f" {error.strerror}"
+                f"the kernel refuses to grow the {self.fs_type.value} on {device.path} to"
+                f" {device.size} bytes: {error.strerror}"
             ) from error
 
     @abstractmethod
-    def _resize(self, descriptor: int, size: int) -> None:
+    def _resize(self, descriptor: int, device: Device) -> None:
         """The kernel's call for `grow`: one call, so that no crash leaves it half done."""
 
     def shows(self, mount: Mount, option: Option) -> bool:

@@ -99,13 +99,13 @@ class Btrfs(Filesystem):
         """
         return device.proven_path()
 
-    def _resize(self, descriptor: int, size: int) -> None:
-        if size - _device_bytes(descriptor) < SECTOR:
+    def _resize(self, descriptor: int, device: Device) -> None:
+        if device.size - _device_bytes(descriptor) < SECTOR:
             return
-        if size < SMALLEST_GROWN:
+        if device.size < SMALLEST_GROWN:
             raise Precondition(
-                f"a btrfs cannot be grown to less than {SMALLEST_GROWN} bytes, and its device has"
-                f" {size}: make the volume larger"
+                f"a btrfs cannot be grown to less than {SMALLEST_GROWN} bytes, and {device.path} has"
+                f" {device.size}: make the volume larger"
             )
         fcntl.ioctl(descriptor, BTRFS_IOC_RESIZE, _named(b"max"))
 

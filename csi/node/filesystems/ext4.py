@@ -84,9 +84,12 @@ class Ext4(Filesystem):
         self._fsck(device, "-fp")  # tune2fs wants a filesystem that was just checked
         self.tool(device, "tune2fs", "-U", "random")
 
-    def _resize(self, descriptor: int, size: int) -> None:
+    def _resize(self, descriptor: int, device: Device) -> None:
         block_size = os.fstatvfs(descriptor).f_frsize
-        fcntl.ioctl(descriptor, EXT4_IOC_RESIZE_FS, struct.pack("Q", size // block_size))
+        block = device.read(SUPERBLOCK, 1024)
+        (low,), (high,) = struct.unpack_from("<I", block, 4), struct.unpack_from("<I", block, 0x150)
+        if (wanted := device.size // block_size) > (high << 32 | low):
+            fcntl.ioctl(descriptor, EXT4_IOC_RESIZE_FS, struct.pack("Q", wanted))
 
     def _fsck(self, device: Device, how: str) -> None:
         try:

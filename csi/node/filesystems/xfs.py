@@ -65,8 +65,9 @@ class Xfs(Filesystem):
         self.mounts.replay(detached.Filesystem("xfs", device, [("nouuid", None)]))
         self.tool(device, "xfs_admin", "-U", "generate")
 
-    def _resize(self, descriptor: int, size: int) -> None:
+    def _resize(self, descriptor: int, device: Device) -> None:
         geometry = fcntl.ioctl(descriptor, XFS_IOC_FSGEOMETRY_V1, bytes(112))
-        block_size, _, _, _, _, _, _, inode_percent = struct.unpack_from("8I", geometry)
-        wanted = struct.pack("QII", size // block_size, inode_percent, 0)
-        fcntl.ioctl(descriptor, XFS_IOC_FSGROWFSDATA, wanted)
+        block_size, _, _, _, _, _, _, inode_percent, blocks = struct.unpack_from("8IQ", geometry)
+        if (wanted := device.size // block_size) > blocks:
+            growth = struct.pack("QII", wanted, inode_percent, 0)
+            fcntl.ioctl(descriptor, XFS_IOC_FSGROWFSDATA, growth)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,16 +29,27 @@ def number(device: Path) -> tuple[int, int]:
     return os.major(found), os.minor(found)
 
 
-def can_write(directory: Path, within: float) -> bool:
-    """Whether a write comes through; the writer goes on waiting if not."""
-    done = threading.Event()
+CanWrite = Callable[[Path, float], bool]
 
-    def write() -> None:
+
+@pytest.fixture
+def can_write(world: World) -> Iterator[CanWrite]:
+    """Whether a write in a directory comes through within seconds; it goes on waiting if not."""
+    writers = []
+
+    def write(directory: Path, done: threading.Event) -> None:
         (directory / "probe").write_bytes(os.urandom(16))
         done.set()
 
-    threading.Thread(target=write, daemon=True).start()
-    return done.wait(within)
+    def tried(directory: Path, within: float) -> bool:
+        done = threading.Event()
+        writers.append(threading.Thread(target=write, args=(directory, done)))
+        writers[-1].start()
+        return done.wait(within)
+
+    yield tried
+    for writer in writers:
+        writer.join()
 
 
 def log_root(world: World, volume: Volume) -> int:
@@ -58,7 +70,7 @@ def dirty_copy(world: World, volume: Volume, staged: Path) -> Volume:
     raise AssertionError("no copy with a log was made")
 
 
-def test_a_snapshot_in_the_block_has_no_log(world: World) -> None:
+def test_a_snapshot_in_the_block_has_no_log(world: World, can_write: CanWrite) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)
     with written_and_synced(staged):
@@ -68,14 +80,18 @@ def test_a_snapshot_in_the_block_has_no_log(world: World) -> None:
 
 
 @pytest.mark.parametrize("fs_type", ["ext4", "xfs"])
-def test_other_filesystems_are_left_to_device_mapper(world: World, fs_type: str) -> None:
+def test_other_filesystems_are_left_to_device_mapper(
+    world: World, can_write: CanWrite, fs_type: str
+) -> None:
     volume = world.volume(fs_type)
     staged = world.stage(volume)
     with quiesced(number(world.device(volume))):
         assert can_write(staged, 5)
 
 
-def test_a_block_that_takes_too_long_is_told_so_and_the_writers_go_on(world: World) -> None:
+def test_a_block_that_takes_too_long_is_told_so_and_the_writers_go_on(
+    world: World, can_write: CanWrite
+) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)
     with (
@@ -85,7 +101,7 @@ def test_a_block_that_takes_too_long_is_told_so_and_the_writers_go_on(world: Wor
         assert can_write(staged, 5)
 
 
-def test_writers_wait_inside_and_go_on_after_an_error(world: World) -> None:
+def test_writers_wait_inside_and_go_on_after_an_error(world: World, can_write: CanWrite) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)
     with suppress(RuntimeError), quiesced(number(world.device(volume)), limit=5):
@@ -104,7 +120,7 @@ with quiesced((int(sys.argv[1]), int(sys.argv[2])), limit=60):
 
 
 @pytest.mark.fault
-def test_the_death_of_the_parent_thaws(world: World) -> None:
+def test_the_death_of_the_parent_thaws(world: World, can_write: CanWrite) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)
     device = [str(each) for each in number(world.device(volume))]
@@ -119,7 +135,7 @@ def test_the_death_of_the_parent_thaws(world: World) -> None:
 
 
 @pytest.mark.fault
-def test_the_death_of_the_guardian_thaws_and_is_told(world: World) -> None:
+def test_the_death_of_the_guardian_thaws_and_is_told(world: World, can_write: CanWrite) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)
 
@@ -135,7 +151,9 @@ def test_the_death_of_the_guardian_thaws_and_is_told(world: World) -> None:
 
 
 @pytest.mark.fault
-def test_what_a_killed_container_left_frozen_is_thawed_by_the_next(world: World) -> None:
+def test_what_a_killed_container_left_frozen_is_thawed_by_the_next(
+    world: World, can_write: CanWrite
+) -> None:
     volume = world.volume("btrfs")
     staged = world.stage(volume)
     world.run(["fsfreeze", "--freeze", staged])

@@ -56,7 +56,8 @@ def test_a_raw_device_for_readers_cannot_be_written(world: World) -> None:
     target = world.publish(volume, access=reader)
     with pytest.raises(PermissionError), target.open("r+b", 0) as device:
         device.write(b"x")
-    assert target.open("rb").read(4) == bytes(4)
+    with target.open("rb", 0) as device:
+        assert device.read(4) == bytes(4)
     world.unpublish(volume)
     world.stage(volume)
     with world.publish(volume).open("r+b", 0) as device:
