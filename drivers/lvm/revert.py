@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from drivers.errors import InUse, Invalid, Unavailable
+from drivers.errors import InUse, Invalid, Precondition, Unavailable
 from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.layouts import Shape
@@ -92,7 +92,7 @@ class Revert:
             self._drop_replaced(group, lv)
         name = names.temporary("revert", lv.object_id)
         if (left := group.lvs.get(name)) is not None:
-            self._removal.remove(left)
+            self._remove_leftover(left)
         tags = [*self._kept(lv, snapshot), f"{names.REPLACES}{lv.uuid}", names.CREATING]
         self._group.run(
             commands.snapshot_thin(group.name, snapshot.name, name, skip=False, tags=tags)
@@ -107,6 +107,14 @@ class Revert:
         now = self._group.read()
         return self._drop_replaced(now, now.lvs[name])
 
+    def _remove_leftover(self, left: Lv) -> None:
+        if names.CREATING not in left.tags:
+            raise Precondition(
+                f"logical volume {self._group.name}/{left.name} has a name that only an unfinished"
+                " revert may have: rename it"
+            )
+        self._removal.remove(left)
+
     def _drop_replaced(self, group: Group, new: Lv) -> Volume:
         """Remove what ``new`` took the place of, then give it the name and forget the rest."""
         old = next((lv for lv in group.lvs.values() if lv.uuid == new.tag(names.REPLACES)), None)
@@ -118,7 +126,7 @@ class Revert:
             self._group.deactivate(old)
             self._group.run(commands.remove(group.name, old.name))
         wanted = f"vol-{new.tag(names.NAME)}"
-        if name != wanted and (old is None or wanted not in self._group.read().lvs):
+        if name != wanted and wanted not in self._group.read().lvs:
             self._group.run(commands.rename(group.name, name, wanted))
             name = wanted
         now = self._group.read()

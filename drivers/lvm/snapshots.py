@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from drivers.errors import InUse, NotFound, Unavailable
+from drivers.errors import Busy, InUse, NotFound, Unavailable
 from drivers.lvm import commands, devices, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.removal import Removal
@@ -53,7 +53,11 @@ class Snapshots:
     def delete(self, identifier: str) -> None:
         """See `SnapshotDriver.delete_snapshot`."""
         with self._group.changing() as now:
-            lv = records.catalogue(now).snapshots.get(self._group.object_id(identifier))
+            object_id = self._group.object_id(identifier)
+            # A merge consumes a thick snapshot for a while: it is not absent then.
+            if any(lv.tag(names.REVERTING) == object_id for lv in now.lvs.values()):
+                raise Busy(f"a volume is being reverted to snapshot {identifier}; ask again")
+            lv = records.catalogue(now).snapshots.get(object_id)
             if lv is None:
                 return
             self._volumes.abandon_copies(now, Source(SourceKind.SNAPSHOT, identifier))

@@ -147,6 +147,8 @@ class Volumes:
         with self._group.changing() as now:
             if (lv := self.find(now, identifier)) is None:
                 return
+            if lv.tag(names.REVERTING):
+                raise Busy(f"volume {identifier} is being reverted; ask again")
             self._refuse_deletion(now, lv, identifier)
             self.abandon_copies(now, Source(SourceKind.VOLUME, identifier))
             # What is left is nobody's: whoever makes a snapshot holds the volume's lock, and so do we.
