@@ -60,11 +60,19 @@ class Connections:
     def _release(self, root: Lv) -> None:
         with self._guard:
             self._readers[root.uuid] -= 1
+        # While changing: a pod that connects now is in time, or finds the device gone.
+        with self._group.changing() as now:
+            if self._is_unwanted(root):
+                self._take_away(now, root)
+
+    def _is_unwanted(self, root: Lv) -> bool:
+        with self._guard:
             unwanted = not self._readers[root.uuid] and root.uuid in self._idle
             self._idle -= {root.uuid} if unwanted else set()
-        if unwanted:
-            # By name as it is now: a temporary origin may be gone, a renamed one is still it.
-            now = self._group.read()
-            for lv in now.lvs.values():
-                if lv.uuid == root.uuid and not self._group.is_open(lv):
-                    self._group.deactivate(lv)
+            return unwanted
+
+    def _take_away(self, now: Group, root: Lv) -> None:
+        # By name as it is now: a temporary origin may be gone, a renamed one is still it.
+        for lv in now.lvs.values():
+            if lv.uuid == root.uuid and not self._group.is_open(lv):
+                self._group.deactivate(lv)
