@@ -94,6 +94,7 @@ class Growth:
     def _extend_thick(self, group: Group, lv: Lv, extents: int) -> Volume:
         reserved = self._reserved(group, lv)
         ranges = [spot for each in reserved for spot in each.ranges]
+        self._refuse_unwiped(lv, ranges, extents - lv.size // group.extent)
         if group.snapshots_of(lv):
             self._group.retag(lv, add={names.GROWING})
             self._group.deactivate(lv)
@@ -104,6 +105,14 @@ class Growth:
         now = self._group.read()
         self._finish(now, now.lvs[lv.name])
         return self._checked(lv, extents)
+
+    def _refuse_unwiped(self, lv: Lv, ranges: Sequence[str], more: int) -> None:
+        wanted = 0 if self._group.options.wipe is Wipe.NONE else more * layouts.of(lv).copies
+        if (found := len(list(_extents(ranges)))) != wanted:
+            raise Unavailable(
+                f"{found} extents were zeroed for {lv.name}, which needs {wanted}: somebody removed"
+                " or changed its temporary volumes; ask again"
+            )
 
     def _checked(self, lv: Lv, extents: int) -> Volume:
         """The volume as a new report shows it: LVM's word is not enough."""
