@@ -141,7 +141,7 @@ class LvmDriver(
             metadata_ratio=max((fill.metadata for fill in fills), default=None),
             volumes=len(catalogue.volumes),
             snapshots=len(catalogue.snapshots),
-            wiping=len(self._removal.waiting(group)),
+            wiping=self._removal.backlog(group),
             jobs=self._jobs.progress(),
             unhealthy=f"{group.missing} disks are missing" if group.missing else "",
         )

@@ -32,6 +32,7 @@ class Removal:
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._handed: set[str] = set()  # UUIDs of what the last report may not show yet
 
     def start(self) -> None:
         """Begin with what an earlier process left."""
@@ -56,12 +57,17 @@ class Removal:
             self._group.run(commands.remove(self._group.name, lv.name))
             return
         self._group.retag(lv, add={names.DELETING})
-        self._detach(lv)
+        self._handed.add(lv.uuid)
         self._wanted.set()
+        self._detach(lv)
 
     def waiting(self, group: Group) -> list[Lv]:
         """What is still to be wiped."""
         return [lv for lv in group.lvs.values() if names.DELETING in lv.tags]
+
+    def backlog(self, group: Group) -> int:
+        """How much is still to be wiped, what was deleted after the report ``group`` included."""
+        return len({lv.uuid for lv in self.waiting(group)} | self._handed)
 
     def _detach(self, lv: Lv) -> None:
         if lv.is_cow:
@@ -86,10 +92,15 @@ class Removal:
 
     def _wipe_all(self) -> None:
         self._wanted.clear()
-        while not self._stopping.is_set() and (rest := self.waiting(self._group.read())):
+        # The last look also spares whoever asks for capacity next the wait for a report.
+        while not self._stopping.is_set() and (rest := self._look()):
             self._wipe(rest[0])
-        # Whoever asks for capacity next finds the space free without waiting for a report.
-        self._group.read()
+
+    def _look(self) -> list[Lv]:
+        handed = frozenset(self._handed)
+        rest = self.waiting(self._group.read())
+        self._handed.difference_update(handed)
+        return rest
 
     def _wipe(self, lv: Lv) -> None:
         # By UUID and as it is now: the name that it had a moment ago may be a new volume's.
