@@ -221,6 +221,8 @@ class Served:
         """Take away everything that the service knows, the CSI way."""
         for folder in (self.kubelet / "plugins").glob("*"):
             self.withdraw(folder.name)
+            self.staging(folder.name).rmdir()
+            self.target(folder.name).parent.rmdir()
         for snapshot_id in self.snapshots():
             self.delete_snapshot(snapshot_id)
         for volume_id in self.volumes():
