@@ -1,0 +1,184 @@
+"""The start: what a dead process left is healed, and a group that is not fit is refused with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from drivers.errors import Absent, Invalid, Unavailable
+from drivers.lvm import names
+from drivers.model import Volume, VolumeId
+from tests.fakes.lvm import FakeLvm, Process
+from tests.fakes.lvm.driver import OnFake, life, lived
+from tests.fakes.lvm.state import Device, Logical
+
+POOL: dict[str, Any] = {"thinPools": ["pool"]}
+
+
+def active(lvm: FakeLvm, **options: Any) -> Volume:
+    with life(lvm, **options) as alive:
+        volume = alive.volume()
+        alive.driver.initialize_connection(volume.id)
+    return volume
+
+
+def test_a_suspended_volume_is_refreshed(lvm: FakeLvm) -> None:
+    device = lvm.device(lvm.object(active(lvm).id))
+    device.suspended = True
+    with life(lvm) as alive:
+        assert not device.suspended
+        assert [what.split()[1:4] for what in alive.process.changes] == [
+            ["lvchange", "--yes", "--refresh"]
+        ]
+
+
+def test_what_no_refresh_reaches_is_resumed_as_it_is(lvm: FakeLvm) -> None:
+    """A device inside another one, and one whose volume is gone from the metadata."""
+    active(lvm)
+    prefix = f"LVM-{lvm.state.uuid.replace('-', '')}"
+    for tail in ("x" * 32, "y" * 32 + "-real"):
+        uuid = prefix + tail
+        lvm.state.devices[uuid] = Device(f"vg-{tail}", uuid, lvm.directory / "none", suspended=True)
+    with life(lvm) as alive:
+        assert {what.split()[0] for what in alive.process.changes} == {"resume"}
+    assert not [device for device in lvm.state.devices.values() if device.suspended]
+
+
+def test_the_devices_of_other_groups_are_not_touched(lvm: FakeLvm) -> None:
+    other = Device("other-v", "LVM-" + "z" * 64, lvm.directory / "none", suspended=True)
+    lvm.state.devices[other.uuid] = other
+    with life(lvm):
+        assert other.suspended
+
+
+def test_a_refresh_that_fails_is_followed_by_a_plain_resume(lvm: FakeLvm) -> None:
+    lv = lvm.object(active(lvm).id)
+    device = lvm.device(lv)
+    device.suspended = True
+    process = Process(lvm)
+
+    def rename(what: str) -> None:
+        if "--refresh" in what:
+            lv.name = "elsewhere"
+
+    process.meanwhile = rename
+    with lived(process):
+        assert not device.suspended
+    assert any(what.startswith("resume") for what in process.changes)
+
+
+def test_a_thin_pool_is_activated(lvm: FakeLvm) -> None:
+    pool = lvm.lv("pool")
+    lvm.state.deactivate(pool)
+    with life(lvm, **POOL):
+        assert lvm.state.device(pool) is not None
+    with life(lvm, **POOL) as alive:
+        assert alive.process.changes == []
+
+
+def test_what_was_deleted_but_not_renamed_gives_its_name_free(lvm: FakeLvm) -> None:
+    lv = lvm.object(active(lvm).id)
+    lv.tags.add(names.DELETING)
+    lvm.device(lv).opened = 1  # so that the wiper cannot finish
+    with life(lvm) as alive:
+        assert lv.name.startswith("del-")
+        assert lvm.object(alive.volume().id).name == names.volume("v")
+
+
+def test_a_group_that_no_disk_carries_is_absent(lvm: FakeLvm) -> None:
+    driver = OnFake("backend", options(lvm, "nowhere"), Process(lvm))
+    with pytest.raises(Absent, match="no disk of this node has volume group nowhere"):
+        driver.do_setup()
+    with pytest.raises(Unavailable, match="not set up"):
+        _ = driver.backend_id
+    driver.close()
+
+
+def options(lvm: FakeLvm, group: str = "vg") -> Any:
+    return OnFake.Options(volume_group=group, runtime_directory=str(lvm.directory / "run"))
+
+
+def test_a_group_that_lacks_disks_is_read_but_not_changed(lvm: FakeLvm) -> None:
+    volume = active(lvm)
+    lvm.state.disks["/dev/sdd"].missing = True
+    lvm.state.seqno += 1
+    driver = OnFake("backend", options(lvm), Process(lvm))
+    with pytest.raises(Unavailable, match=r"lacks 1 of its disks \(.*bring them back"):
+        driver.do_setup()
+    with pytest.raises(Unavailable, match="lacks 1 of its disks"):
+        driver.check_for_setup_error()
+    assert driver.list_volumes() == [volume]
+    with pytest.raises(Unavailable, match="vgreduce --removemissing"):
+        driver.delete_volume(volume.id)
+    assert driver.get_volume_stats({}, refresh=True).unhealthy == "1 disks are missing"
+    driver.close()
+
+
+def no_zeroing(pool: Logical) -> None:
+    pool.zeroes = False
+
+
+def hangs(pool: Logical) -> None:
+    pool.when_full = "queue"
+
+
+def no_pool(pool: Logical) -> None:
+    pool.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (no_zeroing, "lvchange --zero y vg/pool"),
+        (hangs, "lvchange --errorwhenfull y vg/pool"),
+        (no_pool, "lvcreate --type thin-pool --zero y --size SIZE --name pool vg"),
+    ],
+)
+def test_a_pool_that_is_not_fit_is_refused_with_the_command_that_mends_it(
+    lvm: FakeLvm, change: Callable[[Logical], None], remedy: str
+) -> None:
+    change(lvm.lv("pool"))
+    with pytest.raises(Invalid, match=remedy), life(lvm, **POOL):
+        pass
+
+
+def test_a_volume_that_is_no_pool_is_refused(lvm: FakeLvm) -> None:
+    active(lvm)
+    with pytest.raises(Invalid, match="is no thin pool"), life(lvm, thinPools=lvm.names()):
+        pass
+
+
+def test_the_set_up_is_repeatable(lvm: FakeLvm) -> None:
+    with life(lvm, **POOL) as alive:
+        volume = alive.volume()
+        alive.driver.do_setup()
+        assert alive.driver.get_volume(volume.id) == volume
+        alive.drained()
+
+
+def test_looking_changes_nothing_and_has_a_configuration_of_its_own(lvm: FakeLvm) -> None:
+    volume = active(lvm)
+    lvm.device(lvm.object(volume.id)).suspended = True
+    process = Process(lvm)
+    driver = OnFake("backend", options(lvm), process)
+    assert driver.look().volumes == 1
+    assert process.changes == []
+    assert not process.environment["LVM_SYSTEM_DIR"].startswith(str(lvm.directory))
+    driver.close()
+
+
+def test_before_the_set_up_everything_is_unavailable(lvm: FakeLvm) -> None:
+    driver = OnFake("backend", options(lvm), Process(lvm))
+    calls: list[Callable[[], object]] = [
+        driver.list_volumes,
+        driver.list_snapshots,
+        lambda: driver.find_volume("v"),
+        lambda: driver.get_volume(VolumeId("x.y")),
+        lambda: driver.delete_volume(VolumeId("x.y")),
+    ]
+    for call in calls:
+        with pytest.raises(Unavailable, match="not set up"):
+            call()
+    driver.close()
