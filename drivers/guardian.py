@@ -25,7 +25,8 @@ IN_TIME, TOO_LATE, NOT_FROZEN = range(3)
 
 def guard(mountpoint: str, seconds: float) -> int:
     """Freeze, wait, thaw; returns the exit status."""
-    filesystem = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    # A single file may be mounted too.
+    filesystem = os.open(mountpoint, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     # Written out before, so that the freeze itself finds little to write while writers wait.
     fcntl.ioctl(filesystem, BTRFS_IOC_SYNC)
     try:

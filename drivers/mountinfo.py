@@ -77,15 +77,8 @@ def btrfs_at(descriptor: int) -> str | None:
     return str(UUID(bytes=answer[16:32]))
 
 
-def _btrfs_superblocks(device: Device, mounts: Sequence[Mount]) -> Iterator[Device]:
-    if (fsid := btrfs_on(device)) is None:
-        return
-    for mount in mounts:
-        if mount.fs_type == "btrfs" and _fsid(mount.target) == fsid:
-            yield mount.device
-
-
-def _fsid(target: Path) -> str | None:
+def btrfs_of(target: Path) -> str | None:
+    """The UUID of the btrfs that shows at a path now, None if something else does."""
     try:
         descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
@@ -94,6 +87,14 @@ def _fsid(target: Path) -> str | None:
         return btrfs_at(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _btrfs_superblocks(device: Device, mounts: Sequence[Mount]) -> Iterator[Device]:
+    if (fsid := btrfs_on(device)) is None:
+        return
+    for mount in mounts:
+        if mount.fs_type == "btrfs" and btrfs_of(mount.target) == fsid:
+            yield mount.device
 
 
 def _parse_line(line: str) -> Mount:

@@ -71,7 +71,8 @@ def _btrfs_mountpoint(device: Device) -> Path | None:
     if (fsid := mountinfo.btrfs_on(device)) is None:
         return None
     for mount in mountinfo.mounts_of(device, mountinfo.read()):
-        return mount.target
+        if mountinfo.btrfs_of(mount.target) == fsid:  # not hidden below another mount
+            return mount.target
     raise Unavailable(
         f"btrfs {fsid} on device {device[0]}:{device[1]} is mounted where this process does not see"
         " it, so it cannot be frozen: mount propagation from the host is missing"

@@ -40,12 +40,17 @@ class Connections:
             self._numbers[volume_id] = device.number
             yield device
 
+    def remembered(self, volume_id: VolumeId) -> Number | None:
+        """The number of the volume's device, as proven since this process began."""
+        return self._numbers.get(volume_id)
+
     def number(self, volume_id: VolumeId) -> Number | None:
         """The number of the volume's device; None if that cannot be told now, or not soon.
 
-        Raises `NotFound`. Makes the device active: only for volumes that something shows already.
+        Raises `NotFound`. It may make the device active, so the caller holds the volume's lock, and
+        something shows the volume already.
         """
-        if (known := self._numbers.get(volume_id)) is not None:
+        if (known := self.remembered(volume_id)) is not None:
             return known
         token = deadline.set(_soon())
         try:

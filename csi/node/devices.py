@@ -60,11 +60,19 @@ class Device:
 
     def set_read_only(self, *, read_only: bool) -> None:
         """Let the kernel refuse, or allow, whoever opens the device for writing."""
-        fcntl.ioctl(self.descriptor, BLKROSET, struct.pack("i", read_only))
+        try:
+            fcntl.ioctl(self.descriptor, BLKROSET, struct.pack("i", read_only))
+        except OSError as error:
+            raise Unavailable(
+                f"{self.path} cannot be made read-only or writable: {error.strerror}"
+            ) from error
 
     def proven_path(self) -> str:
         """The path, if it still leads to this device; raises `Unavailable` otherwise."""
-        node = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            node = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be opened: {error.strerror}") from error
         try:
             self.require_same(node)
         finally:
@@ -183,11 +191,13 @@ def _require_dm_uuid(connection: Connection, number: Number) -> None:
 
 
 def _require_backing(connection: Connection, descriptor: int, file: Path) -> None:
-    expected = file.stat()
     try:
+        expected = file.stat()
         # struct loop_info64 begins with device and inode of the file.
         info = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(232))
-    except OSError:
-        raise Unavailable(f"{connection.path} is not a loop device in use") from None
+    except OSError as error:
+        raise Unavailable(
+            f"whether {connection.path} has {file} behind it cannot be told: {error.strerror}"
+        ) from error
     if struct.unpack_from("QQ", info) != (expected.st_dev, expected.st_ino):
         raise Unavailable(f"{connection.path} has another file behind it than {file}")

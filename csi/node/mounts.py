@@ -114,22 +114,30 @@ class Mounts:
             *(each for each in table if each.fs_type in NODES_ARE_ON and _is_node(each, device)),
         ]
 
+    def shows(self, mount: Mount, device: Number) -> bool:
+        """Whether a mount is one of `on`, whatever became of its flags meanwhile."""
+        return mount.id in {each.id for each in self.on(device)}
+
     def make_directory(self, place: Place) -> None:
         """Make the place a directory; one that exists is kept."""
-        self._run.step(f"mkdir {place.path}")
-        try:
-            os.mkdir(place.name, 0o750, dir_fd=place.directory)
-        except FileExistsError:
-            _require(place, stat.S_ISDIR, "a directory")
+        what = f"mkdir {place.path}"
+        self._run.step(what)
+        with _refused(what):
+            try:
+                os.mkdir(place.name, 0o750, dir_fd=place.directory)
+            except FileExistsError:
+                _require(place, stat.S_ISDIR, "a directory")
 
     def make_file(self, place: Place) -> None:
         """Make the place an empty file, for a device to be bound onto; one that exists is kept."""
-        self._run.step(f"touch {place.path}")
+        what = f"touch {place.path}"
+        self._run.step(what)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            os.close(os.open(place.name, flags, 0o640, dir_fd=place.directory))
-        except FileExistsError:
-            _require(place, stat.S_ISREG, "a file")
+        with _refused(what):
+            try:
+                os.close(os.open(place.name, flags, 0o640, dir_fd=place.directory))
+            except FileExistsError:
+                _require(place, stat.S_ISREG, "a file")
 
     def remove(self, place: Place) -> None:
         """Remove the empty file or directory at the place, if there is one; nothing below it."""
@@ -235,6 +243,8 @@ def _opened(directory: int, name: str, flags: int, path: Path) -> int | None:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EXDEV):
             raise Invalid(f"{str(path)!r} goes through a symbolic link") from None
+        if error.errno == errno.ENAMETOOLONG:
+            raise Invalid(f"{str(path)!r} has a name that is too long") from None
         raise Unavailable(f"{str(path)!r} cannot be opened: {error.strerror}") from error
 
 

@@ -93,7 +93,7 @@ class Staging:
             if found is None:
                 raise Precondition(f"volume {volume_id} is not staged at {path}; stage it first")
             place, mount = found
-            if not self._shows(mount, device.number):
+            if not self._mounts.shows(mount, device.number):
                 raise Precondition(f"{path} shows something else than volume {volume_id}")
             yield Staged(place, mount, device.number)
 
@@ -107,7 +107,7 @@ class Staging:
             # Where the backend cannot be asked, the caller's word has to do: a node must be able to
             # let go of a dead disk, and unmounting destroys nothing.
             number = self._connections.number(volume_id)
-            if number is not None and not self._shows(mount, number):
+            if number is not None and not self._mounts.shows(mount, number):
                 raise Precondition(f"{place.path} shows something else than volume {volume_id}")
             self._mounts.unmount(place)
 
@@ -173,11 +173,8 @@ class Staging:
         if others := self._mounts.on(device.number):
             raise InUse(f"volume {volume.id} is mounted at {others[0].target}; unstage it there")
 
-    def _shows(self, mount: Mount, number: Number) -> bool:
-        return mount.id in {each.id for each in self._mounts.on(number)}
-
     def _require_shows(self, mount: Mount, volume_id: VolumeId, number: Number) -> None:
-        if not self._shows(mount, number):
+        if not self._mounts.shows(mount, number):
             raise Exists(f"{mount.target} shows something else than volume {volume_id}")
 
     def _release_node(self, volume_id: VolumeId, path: Path) -> None:

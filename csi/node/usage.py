@@ -6,6 +6,7 @@ Statistics answer from the mount alone: neither a lock nor the storage is waited
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from csi.node.devices import Device, number_of, size_of
 from csi.node.filesystems import filesystems
 from csi.node.mounts import Mounts, NoPlace, Place
 from drivers.backends import Backends
-from drivers.errors import Invalid, NotFound, OutOfRange, Precondition, Unavailable
+from drivers.errors import Busy, Invalid, NotFound, OutOfRange, Precondition, Unavailable
 from drivers.exec import Run
 from drivers.locks import Locks
 from drivers.model import FsType, VolumeId
+from drivers.mountinfo import Device as Number
 from drivers.mountinfo import Mount
 
 
@@ -58,7 +60,7 @@ class Usage:
         self._backends.owner(volume_id)
         try:
             with self._mounts.place(path) as place:
-                self._require_shown(volume_id, path, self._mounts.at(place))
+                self._require_shown(volume_id, place)
                 return self._use(place)
         except (Invalid, NoPlace) as error:
             raise NotFound(f"volume {volume_id} is not at {str(path)!r}: {error}") from error
@@ -70,13 +72,12 @@ class Usage:
         ``required`` bytes: it is grown by ControllerExpandVolume, which comes first.
         """
         with self._locks.hold(volume_id), self._connections.device(volume_id) as device:
-            shown = self._mounts.on(device.number)
             try:
                 with self._mounts.place(path) as place:
                     found = self._mounts.at(place)
             except NoPlace:
                 found = None
-            if found is None or found.id not in {each.id for each in shown}:
+            if found is None or not self._mounts.shows(found, device.number):
                 raise NotFound(f"volume {volume_id} is not at {path}")
             if device.size < required:
                 raise OutOfRange(
@@ -98,18 +99,30 @@ class Usage:
                 return
         raise Precondition(f"{device.path} is mounted nowhere for writing, so it cannot be grown")
 
-    def _require_shown(self, volume_id: VolumeId, path: Path, mount: Mount | None) -> None:
-        if mount is not None:
-            number = self._connections.number(volume_id)
-            if number is None or mount.id in {each.id for each in self._mounts.on(number)}:
-                return
-        raise NotFound(f"volume {volume_id} is not at {path}")
+    def _require_shown(self, volume_id: VolumeId, place: Place) -> None:
+        number = self._connections.remembered(volume_id)
+        mount = self._mounts.at(place)
+        if mount is not None and number is None:
+            number = self._asked(volume_id, place)
+        # Where nobody can tell now, the caller's word has to do: it only reads.
+        shown = mount is not None and (number is None or self._mounts.shows(mount, number))
+        if not shown:
+            raise NotFound(f"volume {volume_id} is not at {place.path}")
+
+    def _asked(self, volume_id: VolumeId, place: Place) -> Number | None:
+        with suppress(Busy), self._locks.hold(volume_id):
+            if self._mounts.at(place) is not None:  # not unstaged meanwhile
+                return self._connections.number(volume_id)
+        return None
 
     def _use(self, place: Place) -> Use:
         with self._mounts.opened(place) as descriptor:
             if number_of(descriptor) is not None:
                 return _size(descriptor)
-            return _fill(os.fstatvfs(descriptor))
+            try:
+                return _fill(os.fstatvfs(descriptor))
+            except OSError as error:
+                raise Unavailable(f"{place.path} cannot be read: {error.strerror}") from error
 
 
 def _fill(found: os.statvfs_result) -> Use:

@@ -148,12 +148,8 @@ def crc32c(data: bytes) -> int:
 def _forget(path: bytes) -> None:
     # The kernel remembers each device that it saw a btrfs on, and takes a copy with the same UUID
     # for the same filesystem until the other is forgotten. An empty path: all that is not mounted.
-    descriptor = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        with suppress(FileNotFoundError):  # it remembers none
-            fcntl.ioctl(descriptor, BTRFS_IOC_FORGET_DEV, _named(path))
-    finally:
-        os.close(descriptor)
+    with suppress(FileNotFoundError), CONTROL.open("rb") as control:  # it remembers none
+        fcntl.ioctl(control, BTRFS_IOC_FORGET_DEV, _named(path))
 
 
 def _named(name: bytes) -> bytearray:

@@ -65,7 +65,8 @@ class Ext4(Filesystem):
         extended = [SPARING, *([ON_ZEROS] if zeros else []), *extended]
         if "metadata_csum" not in ",".join(features):
             features = [CHEAP_UUID, *features]
-        argv = ["mkfs.ext4", "-F", "-q", "-m", "0", *plain]
+        # After an error, better no writes than wrong ones; no blocks kept back for root.
+        argv = ["mkfs.ext4", "-F", "-q", "-e", "remount-ro", "-m", "0", *plain]
         self.tool(device, *argv, "-E", ",".join(extended), "-O", ",".join(features))
 
     def check(self, device: Device) -> None:

@@ -75,12 +75,14 @@ def lived(world: World, volume: Volume, fatal: int | None, story: Story) -> Sequ
     """Run a story in a process of its own that is killed at a point; its points, if it is not."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
-        run = Mortal(fatal)
-        world.driver.run = run
-        world.rules = wired(world.driver, world.root, run)
-        story(world, volume)
-        os.write(writing, "\n".join(run.points).encode())
-        os._exit(0)
+        try:
+            run = Mortal(fatal)
+            world.driver.run = run
+            world.rules = wired(world.driver, world.root, run)
+            story(world, volume)
+            os.write(writing, "\n".join(run.points).encode())
+        finally:
+            os._exit(0)
     os.close(writing)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as told:
