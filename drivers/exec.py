@@ -41,6 +41,17 @@ def remaining() -> float | None:
     return None if at is None else max(0.0, at - time.monotonic())
 
 
+@contextmanager
+def soon(seconds: float) -> Iterator[None]:
+    """For the block, the caller waits for ``seconds`` at most: for questions that can do without."""
+    left = remaining()
+    token = deadline.set(time.monotonic() + (seconds if left is None else min(seconds, left)))
+    try:
+        yield
+    finally:
+        deadline.reset(token)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A program that has ended. ``code`` is negative for a signal."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from drivers.errors import Busy, Exhausted, Unavailable
+from drivers.exec import soon
 from drivers.lvm import commands
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.headers import Fingerprint
@@ -141,7 +142,8 @@ class Capacity:
         now = self._group.inventory.fingerprint()
         known = self._largest.get(shape)
         if known is None or known[0] != now:
-            self._largest[shape] = now, self._ask(shape)
+            with soon(STALE):
+                self._largest[shape] = now, self._ask(shape)
 
     def _ask(self, shape: Shape) -> int:
         with self._group.changing() as group:
