@@ -56,13 +56,18 @@ def capability(fs_type: str) -> pb.VolumeCapability:
 
 
 def again(call: Callable[..., Any], request: object) -> Any:
-    """The answer to a call, repeated while it is ABORTED, as a sidecar does."""
+    """The answer to a call, repeated while it is ABORTED, as a sidecar does.
+
+    A machine under load may also not be done with a snapshot in the second that a btrfs is frozen.
+    """
     pause, until = threading.Event(), time.monotonic() + PATIENCE
     while True:
         try:
             return call(request, timeout=PATIENCE)
         except grpc.RpcError as refused:
-            if refused.code() is not grpc.StatusCode.ABORTED or time.monotonic() > until:
+            late = "was thawed after" in (refused.details() or "")
+            aborted = refused.code() is grpc.StatusCode.ABORTED
+            if not (aborted or late) or time.monotonic() > until:
                 raise
         pause.wait(PAUSE)
 

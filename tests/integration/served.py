@@ -203,11 +203,11 @@ class Served:
         answer: pb.GetCapacityResponse = again(self.client.controller.GetCapacity, request)
         return answer
 
-    def metric(self, name: str) -> float:
-        """A metric of the backend, as Prometheus would read it."""
+    def metric(self, name: str, labels: str = '{backend="b"}') -> float:
+        """A metric, as Prometheus would read it."""
         with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10) as answer:
             page = answer.read().decode()
-        start = f'{name}{{backend="b"}} '
+        start = f"{name}{labels} "
         return next(float(row[len(start) :]) for row in page.splitlines() if row.startswith(start))
 
     def drain(self) -> None:

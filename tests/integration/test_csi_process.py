@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -79,7 +80,9 @@ def test_it_ends_in_order_with_calls_in_work(served: Served) -> None:
     source = served.create("source", 256 * MIB, layout="linear", fs_type="")
     asked = creation("copy", 256 * MIB, layout="linear", fs_type="", volume=source.volume_id)
     answer = served.client.controller.CreateVolume.future(asked, timeout=60)
-    _until(lambda: bool(served.metric("hearth_rpc_in_flight")))
+    end = time.monotonic() + 20
+    while not served.metric("hearth_rpc_in_flight", ""):
+        assert time.monotonic() < end, "the call never came in"
     process = served.process
     assert process is not None
     process.terminate()
@@ -91,42 +94,55 @@ def test_it_ends_in_order_with_calls_in_work(served: Served) -> None:
 
 
 def test_a_second_one_on_the_socket_is_refused(served: Served) -> None:
-    second = subprocess.run(served.command(), check=False, capture_output=True, text=True)
+    command = replace(served, http="127.0.0.1:9812", process=None).command()
+    second = subprocess.run(command, check=False, capture_output=True, text=True)
     assert second.returncode == 1
     assert str(served.folder / "csi.sock") in second.stderr
     assert served.create("data", 8 * MIB, layout="thin", fs_type="").volume_id
 
 
-def test_whatever_is_not_ours_is_never_listed_touched_or_deleted(served: Served) -> None:
-    group = served.group
-    thick = served.create("data", 8 * MIB, layout="linear", fs_type="")
-    name = next(each for each in _volumes(group) if each.startswith("vol-"))
+@contextmanager
+def stranger(group: str) -> Iterator[Path]:
+    """A logical volume of somebody else, full of data, and one of theirs in our thin pool."""
     lvm("lvcreate", "--yes", "-n", "stranger", "-L", "8m", group)
     lvm("lvcreate", "--yes", "-n", "vol-00", "-V", "8m", "--thinpool", "pool", group)
     path = Path(f"/dev/{group}/stranger")
     path.write_bytes(files.content("stranger", 8 * MIB))
-    before = _tags(group)
     try:
-        assert served.volumes() == {thick.volume_id: 8 * MIB}
-        stray = f"{thick.volume_id.partition('.')[0]}.stranger"
-        controller = served.client.controller
-        delete = pb.DeleteVolumeRequest(volume_id=stray)
-        assert refusal(controller.DeleteVolume, delete)[0] == "OK"
-        assert refusal(controller.ControllerExpandVolume, growth(stray, GIB))[0] == "NOT_FOUND"
-        served.restart()
-        served.delete(thick.volume_id)
-        served.drain()
-        assert path.read_bytes() == files.content("stranger", 8 * MIB)
-        del before[name]
-        assert _tags(group) == before
-        lvm("lvrename", group, "stranger", name)
-        taken = creation("data", 8 * MIB, layout="linear", fs_type="")
-        code, message = refusal(controller.CreateVolume, taken)
-        assert (code, name in message) == ("ALREADY_EXISTS", True)
-        lvm("lvrename", group, name, "stranger")
+        yield path
         assert path.read_bytes() == files.content("stranger", 8 * MIB)
     finally:
         lvm("lvremove", "--yes", f"{group}/stranger", f"{group}/vol-00")
+
+
+def test_whatever_is_not_ours_is_never_listed_touched_or_deleted(served: Served) -> None:
+    with stranger(served.group):
+        before = _rows(served.group)
+        thin = served.create("thin", 8 * MIB, layout="thin", fs_type="")
+        thick = served.create("thick", 8 * MIB, layout="linear", fs_type="")
+        assert served.volumes() == {thick.volume_id: 8 * MIB, thin.volume_id: 8 * MIB}
+        stray = f"{thick.volume_id.partition('.')[0]}.stranger"
+        delete = pb.DeleteVolumeRequest(volume_id=stray)
+        assert refusal(served.client.controller.DeleteVolume, delete)[0] == "OK"
+        grow = growth(stray, GIB)
+        assert refusal(served.client.controller.ControllerExpandVolume, grow)[0] == "NOT_FOUND"
+        served.restart()
+        served.empty()
+        assert _rows(served.group) == before
+
+
+def test_a_name_that_somebody_else_has_taken_is_left_to_them(served: Served) -> None:
+    volume = served.create("data", 8 * MIB, layout="linear", fs_type="")
+    ours = next(name for name in _rows(served.group) if name.startswith("vol-"))
+    served.delete(volume.volume_id)
+    with stranger(served.group) as path:
+        lvm("lvrename", served.group, path.name, ours)
+        try:
+            taken = creation("data", 8 * MIB, layout="linear", fs_type="")
+            code, message = refusal(served.client.controller.CreateVolume, taken)
+            assert (code, ours in message) == ("ALREADY_EXISTS", True)
+        finally:
+            lvm("lvrename", served.group, ours, path.name)
 
 
 @contextmanager
@@ -174,21 +190,7 @@ def test_capacity_is_answered_while_the_group_is_locked(served: Served) -> None:
         lvm("lvremove", "--yes", f"{served.group}/stranger")
 
 
-def _until(true: object) -> None:
-    assert callable(true)
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def _volumes(group: str) -> list[str]:
-    return lvm("lvs", "--noheadings", "--options", "lv_name", group).split()
-
-
-def _tags(group: str) -> dict[str, str]:
-    rows = lvm(
-        "lvs", "--noheadings", "--separator", "|", "--options", "lv_name,lv_uuid,lv_size,lv_tags",
-        group,
-    ).splitlines()  # fmt: skip
+def _rows(group: str) -> dict[str, str]:
+    columns = "lv_name,lv_uuid,lv_size,lv_tags"
+    rows = lvm("lvs", "--noheadings", "--separator", "|", "--options", columns, group).splitlines()
     return {row.strip().partition("|")[0]: row for row in rows}
