@@ -1,0 +1,152 @@
+"""Images into volumes and back over a connected device: the size and the digest decide."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from io import BytesIO, RawIOBase
+from typing import cast
+
+import pytest
+
+from drivers.errors import Invalid, OutOfRange, Precondition, StorageError
+from drivers.exec import Host
+from drivers.images import CHUNK
+from drivers.model import MIB, Content, Image, SizeRange, Volume, VolumeSpec
+from tests.fakes.memory import MemoryDriver, MemoryOptions
+
+DATA = bytes(range(256)) * 5000 + b"\0" * MIB + b"end"
+DIGEST = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def driver() -> Iterator[MemoryDriver]:
+    made = MemoryDriver("memory", MemoryOptions(), Host())
+    made.do_setup()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def volume(driver: MemoryDriver) -> Volume:
+    return driver.create_volume(VolumeSpec("v", SizeRange(8 * MIB)))
+
+
+def put(
+    driver: MemoryDriver, volume: Volume, data: bytes, size: int = len(DATA), digest: str = DIGEST
+) -> Image:
+    return driver.copy_image_to_volume(volume.id, BytesIO(data), size, digest)
+
+
+def content(driver: MemoryDriver, volume: Volume) -> bytes:
+    connection = driver.initialize_connection(volume.id)
+    try:
+        return connection.path.read_bytes()
+    finally:
+        driver.terminate_connection(volume.id)
+
+
+def test_an_image_goes_in_byte_by_byte_and_comes_out(driver: MemoryDriver, volume: Volume) -> None:
+    assert put(driver, volume, DATA) == Image(len(DATA), DIGEST)
+    whole = DATA + bytes(volume.size - len(DATA))
+    assert content(driver, volume) == whole
+    assert driver.get_volume(volume.id).content is Content.FORMATTED
+    out = BytesIO()
+    read = driver.copy_volume_to_image(volume.id, out)
+    assert read == Image(volume.size, hashlib.sha256(whole).hexdigest())
+    assert out.getvalue() == whole
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "digest"),
+    [
+        (DATA[:-1], len(DATA), DIGEST),
+        (DATA + b"x", len(DATA), DIGEST),
+        (b"", len(DATA), DIGEST),
+        (DATA[:-1] + b"x", len(DATA), DIGEST),
+        (DATA, len(DATA), "0" * 64),
+        (DATA, len(DATA), ""),
+        (DATA, len(DATA) - 1, DIGEST),
+    ],
+    ids=["short", "long", "empty", "other bytes", "other digest", "no digest", "other size"],
+)
+def test_a_stream_that_is_not_the_image_is_invalid_and_the_volume_not_formatted(
+    driver: MemoryDriver, volume: Volume, data: bytes, size: int, digest: str
+) -> None:
+    with pytest.raises(Invalid, match="nothing of it is used"):
+        put(driver, volume, data, size, digest)
+    assert driver.get_volume(volume.id).content is Content.FORMATTING
+    put(driver, volume, DATA)
+    assert driver.get_volume(volume.id).content is Content.FORMATTED
+
+
+def test_a_digest_may_be_in_capitals(driver: MemoryDriver, volume: Volume) -> None:
+    assert put(driver, volume, DATA, digest=DIGEST.upper()).sha256 == DIGEST
+
+
+def test_an_image_of_exactly_the_volumes_size_fits(driver: MemoryDriver, volume: Volume) -> None:
+    data = b"x" * volume.size
+    digest = hashlib.sha256(data).hexdigest()
+    assert put(driver, volume, data, volume.size, digest).size == volume.size
+
+
+def test_a_stream_longer_than_the_volume_does_not_write_past_the_image(
+    driver: MemoryDriver, volume: Volume
+) -> None:
+    with pytest.raises(Invalid):
+        put(driver, volume, b"x" * (9 * MIB), MIB, "0" * 64)
+    assert len(content(driver, volume)) == volume.size
+
+
+def test_a_volume_that_is_too_small_is_not_written(driver: MemoryDriver, volume: Volume) -> None:
+    with pytest.raises(OutOfRange, match="make it larger"):
+        put(driver, volume, DATA, volume.size + 1)
+    assert content(driver, volume) == bytes(volume.size)
+    assert driver.get_volume(volume.id).content is Content.BLANK
+
+
+@pytest.mark.parametrize(
+    "held", [each for each in Content if each not in (Content.BLANK, Content.FORMATTING)]
+)
+def test_a_volume_that_holds_data_is_not_written(
+    driver: MemoryDriver, volume: Volume, held: Content
+) -> None:
+    driver.set_content(volume.id, held)
+    with pytest.raises(Precondition, match="an image needs an empty volume"):
+        put(driver, volume, DATA)
+    assert content(driver, volume) == bytes(volume.size)
+    assert driver.get_volume(volume.id).content is held
+
+
+def test_zeros_of_an_image_are_written_over_what_was_there(
+    driver: MemoryDriver, volume: Volume
+) -> None:
+    with pytest.raises(Invalid):
+        put(driver, volume, b"x" * len(DATA))
+    zeros = bytes(len(DATA))
+    put(driver, volume, zeros, digest=hashlib.sha256(zeros).hexdigest())
+    assert content(driver, volume) == bytes(volume.size)
+
+
+class Broken(RawIOBase):
+    """A stream that ends in an error after its first chunk."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.reads += 1
+        if self.reads > 1:
+            raise ConnectionError("the sender is gone")
+        return b"x" * min(size, CHUNK)
+
+
+def test_a_stream_that_breaks_leaves_nothing_connected(
+    driver: MemoryDriver, volume: Volume
+) -> None:
+    with pytest.raises(ConnectionError):
+        driver.copy_image_to_volume(volume.id, cast(BytesIO, Broken()), 8 * MIB, DIGEST)
+    assert driver.get_volume(volume.id).content is Content.FORMATTING
+    driver.delete_volume(volume.id)
+    with pytest.raises(StorageError):
+        driver.get_volume(volume.id)
