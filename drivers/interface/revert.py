@@ -16,7 +16,7 @@ class RevertDriver(ABC):
 
         Keeps the volume's id and present size (what lies beyond the snapshot's size reads as zeros or
         as it was), the snapshot itself and every other one, and all ids. Raises `NotFound`,
-        `Invalid` if the snapshot is not one of this volume, and `InUse` while the volume is
-        connected. While it is unfinished after a crash, connecting and growing the volume raise
+        `Invalid` if the snapshot is not one of this volume, and `InUse` while somebody has the volume
+        open. While it is unfinished after a crash, connecting and growing the volume raise
         `Busy`.
         """

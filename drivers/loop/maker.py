@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
-from drivers.errors import InUse, Precondition
+from drivers.errors import Precondition
 from drivers.loop import copying, devices, durable
 from drivers.loop.home import Home
 from drivers.loop.jobs import Job, Jobs
@@ -59,7 +59,7 @@ class Maker(Generic[Kind]):
     def remake(self, recipe: Recipe, entry: Entry[Kind], record: Kind) -> Entry[Kind]:
         """Exchange the bytes and the record of an object, both at once.
 
-        Raises `InUse` while it is connected, and `InProgress` as `make` does.
+        Raises `InUse` while somebody has it open, and `InProgress` as `make` does.
         """
 
         def work(advance: copying.Advance) -> Entry[Kind]:
@@ -71,8 +71,7 @@ class Maker(Generic[Kind]):
         def begin() -> Job[Entry[Kind]]:
             with ExitStack() as stack:
                 stack.enter_context(durable.locked(entry.folder))
-                if device := devices.find(entry.file):
-                    raise InUse(f"{record.name} is connected as {device}: stop what uses it first")
+                devices.detach(entry.file)
                 self._shelf.sweep(entry.folder)
                 return self._job(record, recipe, stack, work)
 
