@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 
 from csi.node import devices
 from csi.node.devices import Device
+from csi.node.mounts import Mounts
 from drivers.backends import Backends
-from drivers.errors import Busy, NotFound, Unavailable
+from drivers.errors import Busy, NotFound, StorageError, Unavailable
 from drivers.exec import deadline
 from drivers.model import VolumeId
 from drivers.mountinfo import Device as Number
@@ -25,20 +26,30 @@ PATIENCE = 1.0
 class Connections:
     """The devices of this node's volumes."""
 
-    def __init__(self, backends: Backends) -> None:
+    def __init__(self, backends: Backends, mounts: Mounts) -> None:
         self._backends = backends
+        self._mounts = mounts
         self._numbers: dict[VolumeId, Number] = {}
 
     @contextmanager
     def device(self, volume_id: VolumeId) -> Iterator[Device]:
         """The volume's device, made active, open and proven.
 
-        Raises `NotFound`, `Busy` and `Unavailable`.
+        Raises `NotFound`, `Busy` and `Unavailable`. If the block fails and nothing shows the device,
+        it is taken away again: what was refused may never be unstaged, and what is active is not
+        deleted.
         """
         driver = self._backends.of(volume_id)
-        with devices.opened(driver.initialize_connection(volume_id)) as device:
-            self._numbers[volume_id] = device.number
-            yield device
+        proven: Number | None = None
+        try:
+            with devices.opened(driver.initialize_connection(volume_id)) as device:
+                proven = self._numbers[volume_id] = device.number
+                yield device
+        except StorageError:
+            if proven is not None and not self._mounts.on(proven):
+                with suppress(StorageError):
+                    self.end(volume_id)
+            raise
 
     def remembered(self, volume_id: VolumeId) -> Number | None:
         """The number of the volume's device, as proven since this process began."""

@@ -53,7 +53,7 @@ class Rules:
 
 def rules(backends: Backends, locks: Locks, mounts: Mounts, run: Run) -> Rules:
     """The rules of this node, wired."""
-    connections = Connections(backends)
+    connections = Connections(backends, mounts)
     staging = Staging(backends, connections, locks, mounts, run)
     return Rules(
         staging,

@@ -21,7 +21,7 @@ from csi.node.filesystems.base import Flags
 from csi.node.mounts import Mounts, NoPlace, Place
 from csi.node.preparation import Preparation
 from drivers.backends import Backends
-from drivers.errors import Exists, InUse, Precondition, StorageError
+from drivers.errors import Exists, InUse, Precondition
 from drivers.exec import Run
 from drivers.interface import VolumeDriver
 from drivers.locks import Locks
@@ -67,7 +67,7 @@ class Staging:
             driver = self._backends.of(volume_id)
             volume = driver.get_volume(volume_id)
             access.require_possible(volume)
-            with self._connected(volume_id) as device:
+            with self._connections.device(volume_id) as device:
                 if access.mode is VolumeMode.BLOCK:
                     # The node of a device can be written to on a read-only mount too.
                     device.set_read_only(read_only=access.access_mode == READER_ONLY)
@@ -89,13 +89,14 @@ class Staging:
     def staged(self, volume_id: VolumeId, path: Path, mode: VolumeMode) -> Iterator[Staged]:
         """What `stage` made at ``path``; raises `Precondition` if it did not."""
         at = path / NODE if mode is VolumeMode.BLOCK else path
-        with self._at(at) as found, self._connections.device(volume_id) as device:
+        with self._at(at) as found:
             if found is None:
                 raise Precondition(f"volume {volume_id} is not staged at {path}; stage it first")
             place, mount = found
-            if not self._mounts.shows(mount, device.number):
-                raise Precondition(f"{path} shows something else than volume {volume_id}")
-            yield Staged(place, mount, device.number)
+            with self._connections.device(volume_id) as device:
+                if not self._mounts.shows(mount, device.number):
+                    raise Precondition(f"{path} shows something else than volume {volume_id}")
+                yield Staged(place, mount, device.number)
 
     def flags(self, volume: Volume, access: Access) -> Flags:
         """The mount flags of a request, sorted; raises `Invalid` for one that is not allowed."""
@@ -120,20 +121,6 @@ class Staging:
                 place = None
             mount = self._mounts.at(place) if place else None
             yield (place, mount) if place and mount else None
-
-    @contextmanager
-    def _connected(self, volume_id: VolumeId) -> Iterator[Device]:
-        number: Number | None = None
-        try:
-            with self._connections.device(volume_id) as device:
-                number = device.number
-                yield device
-        except StorageError:
-            # What was refused may never be unstaged, and a volume that is active is never deleted.
-            if number is not None and not self._mounts.on(number):
-                with suppress(StorageError):
-                    self._connections.end(volume_id)
-            raise
 
     def _stage_node(
         self, driver: VolumeDriver, volume: Volume, device: Device, staging: Place

@@ -71,21 +71,27 @@ class Usage:
         Success if it is. Raises `NotFound` as `stats`, and `OutOfRange` if the device has fewer than
         ``required`` bytes: it is grown by ControllerExpandVolume, which comes first.
         """
-        with self._locks.hold(volume_id), self._connections.device(volume_id) as device:
+        with self._locks.hold(volume_id):
             try:
                 with self._mounts.place(path) as place:
                     found = self._mounts.at(place)
             except NoPlace:
                 found = None
-            if found is None or not self._mounts.shows(found, device.number):
+            if found is None:
                 raise NotFound(f"volume {volume_id} is not at {path}")
-            if device.size < required:
-                raise OutOfRange(
-                    f"volume {volume_id} has {device.size} bytes, not {required}: grow the volume first"
-                )
-            if found.fs_type in {each.value for each in FsType}:
-                self._grow(device, found)
-            return device.size
+            with self._connections.device(volume_id) as device:
+                self._expand(volume_id, device, found, required)
+                return device.size
+
+    def _expand(self, volume_id: VolumeId, device: Device, shown: Mount, required: int) -> None:
+        if not self._mounts.shows(shown, device.number):
+            raise NotFound(f"{shown.target} shows something else than volume {volume_id}")
+        if device.size < required:
+            raise OutOfRange(
+                f"volume {volume_id} has {device.size} bytes, not {required}: grow the volume first"
+            )
+        if shown.fs_type in {each.value for each in FsType}:
+            self._grow(device, shown)
 
     def _grow(self, device: Device, shown: Mount) -> None:
         # A publication may be read-only; the staged mount never is.

@@ -125,12 +125,17 @@ def test_the_death_of_the_parent_thaws(world: World, can_write: CanWrite) -> Non
     staged = world.stage(volume)
     device = [str(each) for each in number(world.device(volume))]
     with subprocess.Popen(
-        [sys.executable, "-c", FREEZE_FOR_EVER, *device], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", FREEZE_FOR_EVER, *device],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout
+        assert process.stderr
         assert process.stdout.readline() == "frozen\n"
         assert not can_write(staged, 0.3)
         process.send_signal(signal.SIGKILL)
+        assert process.stderr.read() == ""  # it ends with the last that has it, the guardian
     assert can_write(staged, 5)
 
 

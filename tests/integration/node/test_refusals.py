@@ -229,6 +229,7 @@ def test_publishing_needs_a_staged_volume_and_a_parent(world: World) -> None:
     volume = world.volume()
     with pytest.raises(Precondition, match="stage it first"):
         world.publish(volume)
+    assert not world.driver.is_active(volume.id)
     staged = world.stage(volume)
     with pytest.raises(Precondition, match="caller must make it"):
         world.rules.publisher.publish(

@@ -87,8 +87,11 @@ def test_a_filesystem_does_not_grow_beyond_its_device(world: World) -> None:
     target = world.stage(volume)
     with pytest.raises(OutOfRange, match="grow the volume first"):
         world.rules.usage.expand(volume.id, target, volume.size + 1)
-    with pytest.raises(NotFound):
-        world.rules.usage.expand(volume.id, world.target("pod"), volume.size)
+    other = world.volume()
+    for path in (world.target("pod"), target):
+        with pytest.raises(NotFound):
+            world.rules.usage.expand(other.id, path, other.size)
+    assert not world.driver.is_active(other.id)
 
 
 def test_statistics_are_those_of_the_filesystem(world: World) -> None:
