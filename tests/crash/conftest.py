@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ POOL_SIZE = 640 * MIB
 def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disks]:
     """The disks. What is tried here suspends devices and kills processes: never on a machine in use."""
     assert os.environ.get("HEARTH_LAB") == "guest", "crash tests run by tools/lab run, not --host"
+    gc.freeze()  # so that no collection in a forked process touches, and copies, all its memory
     folder: Path = tmp_path_factory.mktemp("crash")
     with making.disks(folder) as made:
         yield made

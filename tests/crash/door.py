@@ -57,23 +57,30 @@ class Door:
         environment: Mapping[str, str] = NOTHING,
     ) -> Result:
         """See `drivers.exec.Run`."""
-        self._meet(boundaries.program(argv))
-        return self._inner(argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment)
+        dies = self._meet(boundaries.program(argv))
+        try:
+            return self._inner(argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment)
+        finally:
+            if dies:  # it was quicker than the timer
+                die()
 
     def step(self, what: str) -> None:
         """See `drivers.exec.Run.step`."""
         self._meet(boundaries.step(what))
 
-    def _meet(self, boundary: Boundary) -> None:
+    def _meet(self, boundary: Boundary) -> bool:
+        """Tell of a boundary and die, if it is time; returns whether that will be soon."""
         if not self.counts or boundary.looks:
-            return
+            return False
         with self._guard:
             self._tell(boundary)
             number, self._met = self._met, self._met + 1
         if self._death == Death(number, Moment.BEFORE):
             die()
-        elif self._death == Death(number, Moment.DURING):
+        if self._death == Death(number, Moment.DURING):
             threading.Timer(SOON, die).start()
+            return True
+        return False
 
 
 def die() -> None:

@@ -1,8 +1,10 @@
 """Trying a scenario: once undisturbed, and then with one death at every point.
 
-The points are: before each boundary, during each program (which then ends alone, so that its whole effect is
-there), and at the end, when everything is done and nobody has been told. What comes after a step is
-what comes before the next boundary: nothing leaves the process between two of them.
+The points are: before each boundary, and at the end, when everything is done and nobody has been told.
+The death before the first one is no point: the undisturbed call is what follows it. After one boundary
+is before the next, since nothing leaves the process between two of them (what does is behind a boundary
+of its own, to which `coverage` holds the code). Each kind of program is also left alone once, while it
+works: its parent is dead then, nobody reads what it says, and the next process meets it.
 """
 
 from __future__ import annotations
@@ -24,23 +26,24 @@ POOL_OPTIONS = {"thinPools": [POOL], "overcommit": 4}
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A scenario that went well. ``known`` are object ids and ``ids`` the same by name."""
+    """A scenario that went well. ``ids`` are those of what was prepared, by name."""
 
     scenario: Scenario
     home: Home
     kept: Kept
     ids: dict[str, str]
-    known: frozenset[str]
     met: Sequence[Boundary]
     empty: State
     after: State
     cleaned: set[State] = field(default_factory=set)
 
-    def points(self) -> Iterator[Death]:
-        """Every point of the call."""
+    def points(self, left_alone: set[str]) -> Iterator[Death]:
+        """Every point of the call; ``left_alone`` are the kinds of programs that were, and grows."""
         for number, boundary in enumerate(self.met):
-            yield Death(number, Moment.BEFORE)
-            if boundary.is_program:
+            if number:
+                yield Death(number, Moment.BEFORE)
+            if boundary.is_program and boundary.kind not in left_alone:
+                left_alone.add(boundary.kind)
                 yield Death(number, Moment.DURING)
         yield Death(len(self.met), Moment.END)
 
@@ -56,19 +59,14 @@ def rehearse(disks: Disks, bases: Callable[[bool], Kept], scenario: Scenario) ->
     """Prepare the scenario and do its call undisturbed."""
     home = Home(disks, {**(POOL_OPTIONS if scenario.pool else {}), **scenario.options})
     disks.set_back(bases(scenario.pool))
-    empty = live(lambda door: _empty(home, door)).answer
-    made = live(lambda door: _prepared(home, scenario.prepare, door)).answer
+    empty, made = live(lambda door: _prepared(home, scenario.prepare, door)).answer
     if scenario.dies_at:
         _die_first(home, scenario, made)
     kept = disks.keep("prepared")
-    known = frozenset(name.partition(".")[2] for name in made.values())
-    disks.set_back(kept)
     _warm(home, scenario, made)
     life = live(lambda door: _call(home, scenario, made, door))
     assert life.met, f"{scenario} does nothing that can be interrupted"
-    rehearsal = Rehearsal(
-        scenario, home, kept, made, known, life.met, empty, live(_looking(home, known)).answer
-    )
+    rehearsal = Rehearsal(scenario, home, kept, made, life.met, empty, life.answer)
     _survive(rehearsal)
     return rehearsal
 
@@ -110,7 +108,7 @@ def _replay(rehearsal: Rehearsal, door: Door) -> tuple[State, State | None]:
     with running(rehearsal.home, door, rehearsal.ids) as node:
         done(lambda: rehearsal.scenario.call(node))
         node.settle()
-        found = state(rehearsal.home, rehearsal.known)
+        found = state(rehearsal.home, rehearsal.ids)
         rehearsal.scenario.verify(node)
         # How a state came to be does not matter for its deletion, so each one is deleted once.
         if found in rehearsal.cleaned:
@@ -121,7 +119,7 @@ def _replay(rehearsal: Rehearsal, door: Door) -> tuple[State, State | None]:
 
 def _call(
     home: Home, scenario: Scenario, made: dict[str, str], door: Door, death: Death | None = None
-) -> None:
+) -> State:
     door.counts = scenario.cold
     with running(home, door, made) as node:
         door.counts = True
@@ -130,18 +128,15 @@ def _call(
         if death is not None and death.moment is Moment.END:
             die()
         door.counts = False
+        return state(home, made)
 
 
-def _empty(home: Home, door: Door) -> State:
-    with running(home, door):
-        return state(home)
-
-
-def _prepared(home: Home, prepare: Act, door: Door) -> dict[str, str]:
+def _prepared(home: Home, prepare: Act, door: Door) -> tuple[State, dict[str, str]]:
     with running(home, door) as node:
+        empty = state(home)
         prepare(node)
         node.settle()
-        return node.ids
+        return empty, node.ids
 
 
 def _warm(home: Home, scenario: Scenario, made: dict[str, str]) -> None:
@@ -166,7 +161,3 @@ def _die_first(home: Home, scenario: Scenario, made: dict[str, str]) -> None:
     home.disks.stop()
     if scenario.meanwhile is not None:
         scenario.meanwhile(home)
-
-
-def _looking(home: Home, known: frozenset[str]) -> Callable[[Door], State]:
-    return lambda _door: state(home, known)

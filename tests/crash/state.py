@@ -7,7 +7,7 @@ extents, mounts and files. That is "exactly one object" and "nothing leaked" at 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from drivers import mountinfo
 from drivers.lvm import devicemapper, names
 from drivers.lvm.report import Group, Lv
 from tests.crash.content import look, stale
-from tests.crash.node import Home
+from tests.crash.node import NOBODY, Home
 
 NEW = "new"
 
@@ -45,8 +45,9 @@ class State:
         )
 
 
-def state(home: Home, known: frozenset[str] = frozenset()) -> State:
-    """The state now; ``known`` are the object ids that must stay what they are."""
+def state(home: Home, ids: Mapping[str, str] = NOBODY) -> State:
+    """The state now; ``ids`` are those of objects that must keep theirs."""
+    known = {each.partition(".")[2] for each in ids.values()}
     _, group = look(home)
     devices = devicemapper.devices(f"LVM-{group.id}")
     fresh = {lv.object_id for lv in group.lvs.values()} - known - {""}
