@@ -263,7 +263,7 @@ def test_a_shell_has_a_terminal_of_the_callers_size(nothing_left: Path) -> None:
     with subprocess.Popen([LAB, "shell"], stdin=inner, stdout=inner, stderr=inner) as shell:
         try:
             shown = read_until(outer, b"(lab)")
-            os.write(outer, b"stty size; sleep 1000\r")
+            os.write(outer, b"sh -c 'stty size; exec sleep 1000'\r")
             shown += read_until(outer, b"33 77")
             os.write(outer, b"\x03")  # ends the sleep, and nothing else
             os.write(outer, b"exit 5\r")
