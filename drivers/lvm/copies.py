@@ -103,7 +103,8 @@ class Copies:
             return False
         begun = records.volume(group, left)
         cut = any(
-            each.tag(names.COPY) == left.object_id and names.DELETING not in each.tags
+            each.tag(names.COPY) == left.object_id
+            and not {names.CREATING, names.DELETING} & each.tags
             for each in group.lvs.values()
         )
         whole = source is None or source.kind is source.kind.SNAPSHOT or cut
@@ -142,9 +143,12 @@ class Copies:
         return self._group.read().lvs[lv.name]
 
     def _cut(self, held: Lv, target: Lv) -> None:
-        """A temporary snapshot of a volume, for the copy to ``target`` to read."""
+        """A temporary snapshot of a volume, for the copy to ``target`` to read.
+
+        Marked until it is known that the volume was still while it was cut: a retry throws it away.
+        """
         name = names.temporary("copy", target.object_id)
-        tags = [f"{names.COPY}{target.object_id}"]
+        tags = [f"{names.COPY}{target.object_id}", names.CREATING]
         vg = self._group.name
         with devices.still(self._group, held):
             if held.is_thin:
@@ -152,6 +156,7 @@ class Copies:
             else:
                 argv = commands.snapshot_cow(vg, held.name, name, tags=tags)
             self._group.run(argv)
+        self._group.run(commands.retag(vg, name, remove={names.CREATING}))
 
     def _fill(self, target: Lv, origin: str, tick: Tick) -> None:
         """The job: everything from the first block to taking the mark off."""

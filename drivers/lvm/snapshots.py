@@ -46,7 +46,13 @@ class Snapshots:
             origin = self._volumes.settled(now, spec.volume_id)
             self._clear(now, spec.name)
             self._volumes.admit(now, origin)
-            lv = self._cut(now, origin, spec)
+            try:
+                lv = self._cut(now, origin, spec)
+            except Unavailable:
+                self._clear(
+                    self._group.read(), spec.name
+                )  # cut too late, or not what was asked for
+                raise
             self._group.retag(lv, remove={names.CREATING})
             return self.record(now, lv)
 
