@@ -83,7 +83,11 @@ class Process:
 
     def die_after_this(self) -> None:
         """To be called meanwhile: the event that begins now is the last one."""
-        self._dies_at = len(self.changes) - 1
+        self.die_after(0)
+
+    def die_after(self, more: int | None) -> None:
+        """Die after so many more events; None: live on."""
+        self._dies_at = None if more is None else len(self.changes) - 1 + more
 
     # Run
 

@@ -63,6 +63,8 @@ def test_names_of_logical_volumes_are_lvms_and_tell_nothing(name: str) -> None:
     assert LV_NAME.fullmatch(names.volume(name))
     assert LV_NAME.fullmatch(names.snapshot(name))
     assert names.volume(name) == names.volume(name)
+    # Half of a SHA-256: two names never meet by chance.
+    assert len(names.digest(name)) == 32
     assert names.volume(name) != names.volume(name + "x")
     assert names.volume(name) != names.snapshot(name)
 
