@@ -45,6 +45,7 @@ SIZE = 4 * MIB
 """The least that the kit's volumes have."""
 LARGE = 32 * MIB
 """Enough that a copy takes longer than its user's writes."""
+READING = ("get_", "find_", "list_")
 PROPERTIES = Properties(
     fs_type="ext4",
     access_modes=("SINGLE_NODE_WRITER",),
@@ -63,13 +64,14 @@ class Bench:
         self._bed = bed
         self._threads = set(threading.enumerate())
         self._driver = bed.open()
+        self._connected: dict[VolumeId, Connection] = {}
         self.called: set[str] = set()
         """The names that were asked of the driver."""
 
     @property
     def driver(self) -> VolumeDriver:
         """The driver; what is called on it is noted."""
-        return cast(VolumeDriver, Recorded(self._driver, self.called))
+        return cast(VolumeDriver, Recorded(self._driver, self._note))
 
     @property
     def snapshots(self) -> SnapshotDriver:
@@ -88,6 +90,7 @@ class Bench:
 
     def restart(self) -> None:
         """Go on with a new instance, as a new process would."""
+        self._connected.clear()
         self.close()
         self._driver = self._bed.open()
 
@@ -100,8 +103,7 @@ class Bench:
     def clear(self) -> None:
         """Delete everything; nothing may be left that the driver lists."""
         driver = self._driver
-        for volume in driver.list_volumes():
-            driver.terminate_connection(volume.id)
+        self._connected.clear()
         if isinstance(driver, SnapshotDriver):
             for snapshot in driver.list_snapshots():
                 self.done(driver.delete_snapshot, snapshot.id)
@@ -135,7 +137,8 @@ class Bench:
         return self.done(self.driver.create_volume, self.spec(name, size))
 
     def snapshot(self, volume: Volume, name: str = "snapshot") -> Snapshot:
-        """A new snapshot of a volume that is not connected."""
+        """A new snapshot of a volume, which is disconnected for it."""
+        self.disconnect(volume.id)
         spec = SnapshotSpec(name, volume.id, {"namespace": "shop"})
         return self.done(self.snapshots.create_snapshot, spec)
 
@@ -159,17 +162,31 @@ class Bench:
         try:
             yield connection
         finally:
-            self.driver.terminate_connection(volume_id)
+            self.disconnect(volume_id)
+
+    def disconnect(self, volume_id: VolumeId) -> None:
+        """Take the volume's device away."""
+        self.driver.terminate_connection(volume_id)
 
     def write(self, volume_id: VolumeId, content: bytes, at: int = 0) -> None:
-        """Put bytes into a volume, durably."""
-        with self.connected(volume_id) as connection:
-            write_device(connection, content, at)
+        """Put bytes into a volume, durably. It stays connected: connecting is slow in the lab."""
+        write_device(self._device(volume_id), content, at)
 
     def read(self, volume_id: VolumeId) -> bytes:
-        """Every byte of a volume."""
-        with self.connected(volume_id) as connection:
-            return read_device(connection)
+        """Every byte of a volume. It stays connected."""
+        return read_device(self._device(volume_id))
+
+    def _device(self, volume_id: VolumeId) -> Connection:
+        connection = self._connected.get(volume_id)
+        if connection is None:
+            connection = self.done(self.driver.initialize_connection, volume_id)
+            self._connected[volume_id] = connection
+        return connection
+
+    def _note(self, name: str) -> None:
+        self.called.add(name)
+        if not name.startswith(READING):
+            self._connected.clear()  # the device may be another volume's from now on
 
     def able(self, interface: type[object]) -> bool:
         """Whether the driver has this ability."""
@@ -179,12 +196,12 @@ class Bench:
 class Recorded:
     """Somebody's object, of which it is noted what was asked."""
 
-    def __init__(self, inner: object, called: set[str]) -> None:
+    def __init__(self, inner: object, note: Callable[[str], None]) -> None:
         self._inner = inner
-        self._called = called
+        self._note = note
 
     def __getattr__(self, name: str) -> object:
-        self._called.add(name)
+        self._note(name)
         return getattr(self._inner, name)
 
 

@@ -88,7 +88,7 @@ def points(steps: int, at_most: int | None) -> Sequence[int]:
     """The numbers of the steps to be killed before: all, or so many of them evenly."""
     if at_most is None or steps <= at_most:
         return range(steps)
-    return sorted({number * steps // at_most for number in range(at_most)})
+    return sorted({(2 * number + 1) * steps // (2 * at_most) for number in range(at_most)})
 
 
 def _is_step(event: str, args: tuple[object, ...]) -> bool:

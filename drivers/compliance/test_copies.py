@@ -23,13 +23,15 @@ from drivers.model import (
 
 
 def clone(bench: Bench, volume: Volume, name: str = "clone", size: int = SIZE) -> Volume:
-    """A volume made from a volume."""
+    """A volume made from a volume, which is disconnected for it."""
     spec = bench.spec(name, size)
+    bench.disconnect(volume.id)
     return bench.done(bench.clones.create_cloned_volume, spec, volume.id)
 
 
 def revert(bench: Bench, volume: Volume, snapshot: Snapshot) -> Volume:
     """The volume, taken back."""
+    bench.disconnect(volume.id)
     return bench.done(bench.reverts.revert_to_snapshot, volume.id, snapshot.id)
 
 
@@ -86,11 +88,11 @@ def test_a_clone_may_not_be_smaller(bench: Bench) -> None:
 
 @checks("create_cloned_volume")
 def test_a_volume_in_use_is_cloned_at_one_moment_or_left_alone(bench: Bench) -> None:
-    volume = bench.create(size=LARGE)
+    volume, spec = bench.create(size=LARGE), bench.spec("clone", LARGE)
     bench.write(volume.id, pattern(1, volume.size))
     with bench.connected(volume.id) as connection, moving(connection):
         try:
-            copy = clone(bench, volume, size=LARGE)
+            copy = bench.done(bench.clones.create_cloned_volume, spec, volume.id)
         except errors.Precondition:
             assert bench.driver.list_volumes() == [volume]
             return

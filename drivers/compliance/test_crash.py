@@ -59,10 +59,7 @@ def rehearse(bed: Bed, case: Case) -> Sequence[str]:
     with closing(Bench(bed)) as bench:
         bench.clear()
         act = case.prepare(bench)
-    steps = crash.live(bed, act).steps
-    with closing(Bench(bed)) as bench:
-        case.verify(bench)
-    return steps
+    return crash.live(bed, act).steps
 
 
 def die_once(bed: Bed, case: Case, number: int) -> None:
@@ -215,6 +212,7 @@ def reverting() -> Case:
         volume = filled(bench)
         snapshot = bench.snapshot(volume)
         bench.write(volume.id, pattern(2))
+        bench.disconnect(volume.id)
         bench.driver.extend_volume(volume.id, 2 * SIZE)
         return lambda driver: cast(RevertDriver, driver).revert_to_snapshot(volume.id, snapshot.id)
 
@@ -281,6 +279,7 @@ def filled(bench: Bench) -> Volume:
     """A volume whose first bytes are a pattern, said to hold a filesystem."""
     volume = bench.create("source")
     bench.write(volume.id, pattern(1))
+    bench.disconnect(volume.id)
     return bench.driver.set_content(volume.id, Content.FORMATTED)
 
 

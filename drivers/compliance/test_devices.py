@@ -24,6 +24,7 @@ def test_nobody_reads_what_a_deleted_volume_held(bench: Bench) -> None:
         volume = bench.driver.create_volume(bench.spec("again"))
         assert bench.read(volume.id) == bytes(volume.size)
         bench.write(volume.id, pattern(number, volume.size))
+        bench.disconnect(volume.id)
         bench.driver.delete_volume(volume.id)
 
 

@@ -34,9 +34,10 @@ from drivers.model import (
 
 
 def filled(bench: Bench, seed: int = 1) -> Volume:
-    """A volume full of a pattern, whose content is said to be a filesystem."""
+    """A volume full of a pattern, disconnected, whose content is said to be a filesystem."""
     volume = bench.create("source")
     bench.write(volume.id, pattern(seed, volume.size))
+    bench.disconnect(volume.id)
     return bench.driver.set_content(volume.id, Content.FORMATTED)
 
 
@@ -189,10 +190,11 @@ def test_deleting_a_volume_keeps_its_snapshot_or_is_refused(bench: Bench) -> Non
 @checks("create_snapshot")
 def test_a_volume_in_use_is_cut_at_one_moment_or_left_alone(bench: Bench) -> None:
     volume = bench.create(size=LARGE)
+    spec = SnapshotSpec("live", volume.id)
     bench.write(volume.id, pattern(1, volume.size))
     with bench.connected(volume.id) as connection, moving(connection):
         try:
-            snapshot = bench.snapshot(volume)
+            snapshot = bench.done(bench.snapshots.create_snapshot, spec)
         except errors.Precondition:
             assert not bench.snapshots.list_snapshots()
             return
