@@ -29,10 +29,14 @@ PLUGIN = Plugin("hearth-csi.io", "1.2.3", [SERVICE.CONTROLLER_SERVICE], manifest
 
 @dataclass
 class Controller:
-    """Creates volumes in memory; names in ``failing`` raise, and those in ``slow`` wait for ``go``."""
+    """Creates volumes in memory; names in ``failing`` raise, and those in ``slow`` wait for ``go``.
+
+    Those in ``patient`` wait as long as they have time.
+    """
 
     failing: dict[str, Exception] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
+    patient: set[str] = field(default_factory=set)
     go: threading.Event = field(default_factory=threading.Event)
     working: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     volumes: dict[str, csi_pb2.Volume] = field(default_factory=dict)
@@ -43,6 +47,8 @@ class Controller:
         self.working.release()
         if request.name in self.slow:
             assert self.go.wait(30)
+        if request.name in self.patient:
+            self.go.wait(programs.remaining())
         if error := self.failing.get(request.name):
             raise error
         made = csi_pb2.Volume(volume_id=f"fake.{len(self.volumes)}")

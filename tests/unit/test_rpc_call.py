@@ -16,7 +16,7 @@ from csi.metrics import Metrics
 from csi.rpc.client import SERVICES, Client
 from csi.spec import csi_pb2
 from drivers import exec as programs
-from drivers.errors import Exhausted
+from drivers.errors import Busy, Exhausted
 from tests.fakes.services import Controller, failing_with, refusal, serving
 
 
@@ -47,6 +47,15 @@ def test_the_callers_deadline_is_the_programs_deadline(tmp_path: Path) -> None:
     assert 15 < first < 20.5
     assert others == [None, None]
     assert programs.remaining() is None
+
+
+def test_who_gives_up_at_the_deadline_is_still_heard(tmp_path: Path) -> None:
+    controller = failing_with(Busy("the group is locked"))
+    controller.patient.add("broken")
+    with serving(tmp_path / "csi.sock", controller) as client:
+        request = csi_pb2.CreateVolumeRequest(name="broken")
+        told = refusal(client.controller.CreateVolume, request, timeout=5)
+    assert told == (grpc.StatusCode.ABORTED, "the group is locked")
 
 
 def test_a_call_makes_one_line_with_method_code_duration_and_objects(
