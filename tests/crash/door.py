@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from drivers.errors import CommandFailed
 from drivers.exec import NOTHING, Arg, Host, Result
+from drivers.lvm.host import LOCKED
 from tests.crash import boundaries
 from tests.crash.boundaries import Boundary
 
@@ -44,6 +46,8 @@ class Door:
         self._death = death
         self._guard = threading.Lock()
         self._met = 0
+        # What met a lock changed nothing, and is started again: that is no other boundary.
+        self._locked_out: set[tuple[Arg, ...]] = set()
         self.counts = False
         """Whether boundaries are told and counted yet."""
 
@@ -57,9 +61,15 @@ class Door:
         environment: Mapping[str, str] = NOTHING,
     ) -> Result:
         """See `drivers.exec.Run`."""
-        dies = self._meet(boundaries.program(argv))
+        again = tuple(argv) in self._locked_out
+        self._locked_out.discard(tuple(argv))
+        dies = not again and self._meet(boundaries.program(argv))
         try:
             return self._inner(argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment)
+        except CommandFailed as failed:
+            if LOCKED.search(failed.stderr):
+                self._locked_out.add(tuple(argv))
+            raise
         finally:
             if dies:  # it was quicker than the timer
                 die()
