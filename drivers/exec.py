@@ -52,6 +52,16 @@ def soon(seconds: float) -> Iterator[None]:
         deadline.reset(token)
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """For the block, nobody's deadline counts: for changes of several steps that must be finished."""
+    token = deadline.set(None)
+    try:
+        yield
+    finally:
+        deadline.reset(token)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A program that has ended. ``code`` is negative for a signal."""

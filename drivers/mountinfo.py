@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ Device = tuple[int, int]
 MOUNTINFO = Path("/proc/self/mountinfo")
 BTRFS_IOC_FS_INFO = 0x8400941F
 FS_INFO_SIZE = 1024
+NODES_ARE_ON = frozenset({"devtmpfs", "tmpfs", "ramfs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ def mounts_of(device: Device, mounts: Iterable[Mount]) -> Sequence[Mount]:
     return [mount for mount in mounts if mount.device == device or mount.device in anonymous]
 
 
+def nodes_of(device: Device, mounts: Iterable[Mount]) -> Sequence[Mount]:
+    """Those of ``mounts`` that show the node of the block device: how a raw volume is handed out."""
+    return [each for each in mounts if each.fs_type in NODES_ARE_ON and _is_node(each, device)]
+
+
 def btrfs_on(device: Device) -> str | None:
     """The UUID of the mounted btrfs that uses the block device, or None."""
     name = Path(f"/sys/dev/block/{device[0]}:{device[1]}").resolve().name
@@ -95,6 +102,17 @@ def _btrfs_superblocks(device: Device, mounts: Sequence[Mount]) -> Iterator[Devi
     for mount in mounts:
         if mount.fs_type == "btrfs" and btrfs_of(mount.target) == fsid:
             yield mount.device
+
+
+def _is_node(mount: Mount, device: Device) -> bool:
+    try:
+        found = mount.target.lstat()
+    except OSError:
+        return False  # unmounted meanwhile
+    return stat.S_ISBLK(found.st_mode) and device == (
+        os.major(found.st_rdev),
+        os.minor(found.st_rdev),
+    )
 
 
 def _parse_line(line: str) -> Mount:

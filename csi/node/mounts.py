@@ -24,7 +24,6 @@ from drivers.exec import Run
 from drivers.mountinfo import Device as Number
 from drivers.mountinfo import Mount
 
-NODES_ARE_ON = frozenset({"devtmpfs", "tmpfs", "ramfs"})
 """Filesystems that a node's /dev may be."""
 
 
@@ -111,7 +110,7 @@ class Mounts:
         table = [each for each in mountinfo.read() if each.target.is_relative_to(self._real)]
         return [
             *mountinfo.mounts_of(device, table),
-            *(each for each in table if each.fs_type in NODES_ARE_ON and _is_node(each, device)),
+            *mountinfo.nodes_of(device, table),
         ]
 
     def shows(self, mount: Mount, device: Number) -> bool:
@@ -252,17 +251,6 @@ def _require(place: Place, is_kind: Callable[[int], bool], kind: str) -> None:
     found = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
     if not is_kind(found.st_mode):
         raise Precondition(f"{place.path} exists and is not {kind}; remove it")
-
-
-def _is_node(mount: Mount, device: Number) -> bool:
-    try:
-        found = mount.target.lstat()
-    except OSError:
-        return False  # unmounted meanwhile
-    return stat.S_ISBLK(found.st_mode) and device == (
-        os.major(found.st_rdev),
-        os.minor(found.st_rdev),
-    )
 
 
 @contextmanager

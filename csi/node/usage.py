@@ -71,6 +71,7 @@ class Usage:
         Success if it is. Raises `NotFound` as `stats`, and `OutOfRange` if the device has fewer than
         ``required`` bytes: it is grown by ControllerExpandVolume, which comes first.
         """
+        self._backends.owner(volume_id)  # an unknown volume is that, whatever its path
         with self._locks.hold(volume_id):
             try:
                 with self._mounts.place(path) as place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -21,14 +22,11 @@ NAMES = (
     "ä" * 64,
     "🦭" * 32,
     "../../etc/passwd",
-    "a b\tc\nd",
-    "--help",
-    "Volume",
-    "volume",
+    "--help\n",
     "x" * 128,
     "x" * 127,
 )
-"""Ten different names, of at most 128 bytes."""
+"""Different names, of at most 128 bytes."""
 
 
 @checks("backend_id", "do_setup", "check_for_setup_error", "close")
@@ -137,15 +135,14 @@ def test_a_deleted_volume_is_gone_and_deleting_again_is_fine(bench: Bench) -> No
 
 
 @checks("set_content", "get_volume")
-@pytest.mark.parametrize("content", list(Content))
-def test_what_a_volume_holds_is_kept_across_a_restart(bench: Bench, content: Content) -> None:
+def test_what_a_volume_holds_is_kept_across_a_restart(bench: Bench) -> None:
     volume = bench.create()
-    assert bench.driver.set_content(volume.id, content).content is content
-    assert bench.driver.set_content(volume.id, content).content is content
-    bench.restart()
-    found = bench.driver.get_volume(volume.id)
-    assert found.content is content
-    assert found.requested == volume.requested
+    for content in Content:
+        expected = replace(volume, content=content)
+        assert bench.driver.set_content(volume.id, content) == expected
+        assert bench.driver.set_content(volume.id, content) == expected
+        bench.restart()
+        assert bench.driver.get_volume(volume.id) == expected
 
 
 @checks(

@@ -7,13 +7,14 @@ fragments, so the largest striped or RAID volume is found by asking LVM, never b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from drivers.errors import Busy, Exhausted, Unavailable
 from drivers.exec import soon
-from drivers.lvm import commands
+from drivers.lvm import commands, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.headers import Fingerprint
 from drivers.lvm.layouts import Shape
@@ -48,25 +49,36 @@ class Capacity:
     def fill(self, pool: Lv) -> Fill:
         """The pool's fill from the kernel; raises `Unavailable` if it is not active or not usable."""
         for target in self._group.status(pool, "-tpool"):
-            words = target.status.split()
-            if target.type == "thin-pool" and len(words) > 2:
-                metadata, data = (_ratio(word) for word in words[1:3])
-                return Fill(data, metadata)
+            # A pool that has failed says "Fail", one that needs a check has dashes for numbers.
+            if told := re.match(r"\d+ (\d+/[1-9]\d*) (\d+/[1-9]\d*)", target.status):
+                return Fill(data=_ratio(told[2]), metadata=_ratio(told[1]))
         raise Unavailable(
             f"thin pool {self._group.name}/{pool.name} is not active or has failed:"
             f" look at dmsetup status and lvconvert --repair"
         )
+
+    def fills(self, group: Group) -> Iterator[Fill]:
+        """The fill of every pool that tells one."""
+        for pool in self.pools(group):
+            with suppress(Unavailable):
+                yield self.fill(pool)
 
     def promised(self, group: Group, pool: Lv) -> int:
         """The bytes of all volumes in the pool; snapshots share theirs and are not counted."""
         return sum(
             lv.size
             for lv in group.lvs.values()
-            if lv.pool == pool.name and lv.fields.get("kind") != SNAPSHOT
+            if lv.pool == pool.name and lv.fields.get("kind") != SNAPSHOT and not lv.tag(names.COPY)
         )
 
     def room_in(self, group: Group, pool: Lv) -> int:
-        """The largest thin volume that the pool is allowed to promise, in bytes."""
+        """The largest thin volume that the pool may promise, in bytes; 0 if it cannot be used."""
+        try:
+            return self._room(group, pool)
+        except Unavailable:
+            return 0
+
+    def _room(self, group: Group, pool: Lv) -> int:
         if self._full(pool):
             return 0
         limit = int(pool.size * self._group.options.overcommit)
@@ -74,30 +86,42 @@ class Capacity:
         return max(0, room // group.extent * group.extent)
 
     def pool_for(self, group: Group, size: int) -> Lv:
-        """The pool with the most room, for ``size`` more bytes; raises `Exhausted` if none has it."""
-        rooms = {pool.name: self.room_in(group, pool) for pool in self.pools(group)}
+        """The pool with the most room, for ``size`` more bytes.
+
+        Raises `Exhausted` if none has it, and `Unavailable` if there is none that can be used.
+        """
+        rooms, failures = dict[str, int](), list[Unavailable]()
+        for pool in self.pools(group):
+            try:
+                rooms[pool.name] = self._room(group, pool)
+            except Unavailable as error:
+                failures.append(error)
+        if failures and not rooms:
+            raise failures[0]
         best = max(rooms, key=lambda name: rooms[name], default="")
         if not best or rooms[best] < size:
-            told = (
-                ", ".join(f"{name} has {room}" for name, room in rooms.items()) or "there is none"
-            )
+            told = ", ".join(f"{name} has {room}" for name, room in rooms.items())
             raise Exhausted(
-                f"no thin pool of volume group {group.name} may promise {size} more bytes ({told}):"
-                " extend the pool, raise overcommit, or delete volumes"
+                f"no thin pool of volume group {group.name} may promise {size} more bytes"
+                f" ({told or 'there is none'}): extend the pool, raise overcommit, or delete volumes"
             )
         return group.lvs[best]
 
     def admit(self, pool: Lv) -> None:
-        """Raise `Exhausted` if the pool is above a watermark."""
+        """Raise `Exhausted` if the pool is above a watermark, `Unavailable` if it cannot be used."""
         if full := self._full(pool):
             raise Exhausted(
                 f"thin pool {self._group.name}/{pool.name} is above its watermark ({full}):"
                 " extend it or delete what is not needed"
             )
 
-    def admit_thick(self, group: Group, shape: Shape, extents: int) -> None:
-        """Raise `Exhausted` if ``extents`` more would not leave the reserve free."""
-        if extents > self._bound(group, shape):
+    def admit_thick(self, group: Group, shape: Shape, extents: int, *, grows: bool = False) -> None:
+        """Raise `Exhausted` if ``extents`` more would not leave the reserve free.
+
+        A volume that ``grows`` has its metadata. Raises `Busy` while freed extents are not wiped.
+        """
+        self.refuse_unwiped(group)
+        if extents > self._bound(group, shape, grows=grows):
             raise Exhausted(
                 f"volume group {group.name} has {group.free} free extents of {group.extent} bytes, of"
                 f" which {self._reserved(group)} are reserved: {extents} extents as"
@@ -146,7 +170,7 @@ class Capacity:
                 self._largest[shape] = now, self._ask(shape)
 
     def _ask(self, shape: Shape) -> int:
-        with self._group.changing() as group:
+        with self._group.alone() as group:
             high = self._bound(group, shape) // shape.stripes
             low = 0
             if high and self._fits(shape, high):
@@ -166,10 +190,22 @@ class Capacity:
             return False
         return True
 
-    def _bound(self, group: Group, shape: Shape) -> int:
+    def refuse_unwiped(self, group: Group) -> None:
+        """Raise `Busy` while the area of a merged snapshot is free and not wiped.
+
+        Nobody may get extents of the group then: they would show the blocks of another volume.
+        """
+        for lv in group.lvs.values():
+            if lv.tag(names.AREA):
+                raise Busy(
+                    f"the revert of volume {group.id}.{lv.object_id} must be finished before anything"
+                    f" gets room in volume group {group.name}: repeat the revert, or ask again"
+                )
+
+    def _bound(self, group: Group, shape: Shape, *, grows: bool = False) -> int:
         """The most extents that could be placed if free space were in one piece."""
         # Each image of a RAID volume takes one more extent for its metadata.
-        metadata = shape.disks if shape.copies > 1 else 0
+        metadata = shape.disks if shape.copies > 1 and not grows else 0
         rest = group.free - self._reserved(group) - metadata
         return max(0, rest // shape.disks * shape.stripes)
 
@@ -187,6 +223,4 @@ class Capacity:
 
 def _ratio(word: str) -> float:
     used, _, total = word.partition("/")
-    if not (used.isdigit() and total.isdigit() and int(total)):
-        raise Busy(f"the kernel tells no fill of the thin pool now: {word}")
     return int(used) / int(total)

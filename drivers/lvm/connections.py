@@ -27,9 +27,11 @@ class Connections:
 
     def connect(self, lv: Lv) -> Connection:
         """Make the device appear for a pod."""
+        connection = self._group.connection(lv)
+        # Only now: a job that begins while it was not yet active takes it for its own.
         with self._guard:
             self._idle.discard(lv.uuid)
-        return self._group.connection(lv)
+        return connection
 
     def disconnect(self, lv: Lv) -> None:
         """Take the device away, or leave that to the last job that reads it.

@@ -113,6 +113,7 @@ class Copies:
             and not (left.is_thin and source is None)
             and begun.source == source
             and begun.options == shape.options
+            and begun.properties == spec.properties
             and begun.size == layouts.rounded(spec.size, shape, group.extent)
             and not self._is_share(group, left)
         )
@@ -147,6 +148,7 @@ class Copies:
 
         Marked until it is known that the volume was still while it was cut: a retry throws it away.
         """
+        self._volumes.admit(self._group.read(), held)
         name = names.temporary("copy", target.object_id)
         tags = [f"{names.COPY}{target.object_id}", names.CREATING]
         vg = self._group.name

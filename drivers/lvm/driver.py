@@ -76,7 +76,10 @@ class LvmDriver(
             self._group, self._volumes, self._removal, self._connections, self._jobs
         )
         self._growth = Growth(self._group, self._volumes, self._capacity)
-        self._revert = Revert(self._group, self._volumes, self._snapshots, self._removal)
+        self._revert = Revert(
+            self._group, self._volumes, self._snapshots, self._removal, self._capacity
+        )
+        self._began = False
 
     def _machine(self) -> Machine:
         """Where a test puts another machine in."""
@@ -90,7 +93,10 @@ class LvmDriver(
         self._group.open()
         setup.heal(self._group)
         setup.free_names(self._group)
-        self._growth.recover()
+        if not self._began:
+            # Later, temporary volumes belong to calls of this process.
+            self._growth.recover()
+            self._began = True
         self._revert.recover()
         self._removal.start()
 
@@ -129,7 +135,7 @@ class LvmDriver(
 
     def _counted(self, group: Group) -> VolumeStats:
         catalogue = records.catalogue(group)
-        fills = [self._capacity.fill(pool) for pool in self._capacity.pools(group)]
+        fills = list(self._capacity.fills(group))
         return VolumeStats(
             driver_version=self.VERSION,
             vendor_name=self.VENDOR_NAME,
@@ -177,11 +183,17 @@ class LvmDriver(
         return [records.volume(now, found[key]) for key in sorted(found)]
 
     def initialize_connection(self, volume_id: VolumeId) -> Connection:
+        with self._group.alone() as now:
+            if self._volumes.is_settled(self._volumes.lv(now, volume_id)):
+                return self._connections.connect(self._volumes.lv(now, volume_id))
+        # Whoever grows or reverts holds the group for all of it: what is marked now is a leftover.
         with self._group.changing() as now:
-            return self._connections.connect(self._volumes.settled(now, volume_id))
+            self._growth.finish(now, self._volumes.lv(now, volume_id))
+            self._revert.finish(self._group.read(), self._volumes.lv(self._group.read(), volume_id))
+            return self._connections.connect(self._volumes.settled(self._group.read(), volume_id))
 
     def terminate_connection(self, volume_id: VolumeId) -> None:
-        with self._group.changing() as now:
+        with self._group.alone() as now:
             if (lv := self._volumes.find(now, volume_id)) is not None:
                 self._connections.disconnect(lv)
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from drivers import mountinfo
 from drivers.errors import Absent, Busy, NotFound, Unavailable
-from drivers.exec import Result, Run, remaining
+from drivers.exec import Result, Run, remaining, unhurried
 from drivers.lvm import commands, devicemapper
 from drivers.lvm.host import Lvm
 from drivers.lvm.inventory import Inventory
@@ -62,11 +63,14 @@ class VolumeGroup:
                 f"backend {self.backend}: no disk of this node has volume group {self.name}"
             )
         headers = self._headers(devices)
-        inventory = Inventory(self._lvm.report, headers.read)
-        group = inventory.fresh()
-        self.close()
-        self._inventory = inventory
-        return group
+        if self._inventory is None:
+            inventory = Inventory(self._lvm.report, headers.read)
+            inventory.fresh()
+            self._inventory = inventory
+        else:
+            # Others read it at this moment: it stays, and looks at the disks of today.
+            self._inventory.look_at(headers.read)
+        return self.read()
 
     def close(self) -> None:
         """Make no more reports."""
@@ -83,20 +87,27 @@ class VolumeGroup:
 
         LVM serialises changes anyway; this also keeps what was decided from a report true until it
         is done. Raises `Busy` at the caller's deadline, `Unavailable` while disks are missing: LVM
-        would change a group of which nobody knows the other half.
+        would change a group of which nobody knows the other half. Once begun, the block is not cut
+        short by the deadline: what is half done is finished.
         """
-        left = remaining()
-        if not self._changing.acquire(timeout=-1 if left is None else left):
-            raise Busy(f"volume group {self.name} is being changed; ask again")
-        try:
-            group = self.read()
+        with self.alone() as group:
             if group.missing:
                 lost = ", ".join(pv.uuid for pv in group.pvs if pv.missing)
                 raise Unavailable(
                     f"volume group {self.name} lacks {group.missing} of its disks ({lost}):"
                     " bring them back or look at vgreduce --removemissing"
                 )
-            yield group
+            with unhurried():
+                yield group
+
+    @contextmanager
+    def alone(self) -> Iterator[Group]:
+        """As `changing`, for what changes no metadata: also with disks missing, and in a hurry."""
+        left = remaining()
+        if not self._changing.acquire(timeout=-1 if left is None else left):
+            raise Busy(f"volume group {self.name} is being changed; ask again")
+        try:
+            yield self.read()
         finally:
             self._changing.release()
 
@@ -147,9 +158,16 @@ class VolumeGroup:
         self._kernel.resume(device.name)
 
     def is_open(self, lv: Lv) -> bool:
-        """Whether somebody has the device open: mounted, or otherwise."""
+        """Whether somebody has the device open, or its node is handed to a pod that may open it."""
         device = self.device(lv)
-        return device is not None and device.opened > 0
+        return device is not None and (device.opened > 0 or _is_handed_out(device.path))
+
+    def again(self, lv: Lv) -> Lv:
+        """``lv`` as it is now, whatever its name; raises `Unavailable` if somebody removed it."""
+        for each in self.read().lvs.values():
+            if each.uuid == lv.uuid:
+                return each
+        raise Unavailable(f"logical volume {self.name}/{lv.name} was removed meanwhile; ask again")
 
     def activate(self, lv: Lv) -> devicemapper.Device:
         """Make the device appear; nothing is run if it is there."""
@@ -173,6 +191,15 @@ class VolumeGroup:
         """Take the device away if it is there; raises `InUse` while it is open."""
         if self.device(lv) is not None:
             self.run(commands.deactivate(self.name, lv.name))
+
+
+def _is_handed_out(path: Path) -> bool:
+    # The node of a raw volume is bound to a file in the pod's folder; the kernel counts no opener
+    # until the pod opens it, and would give the number to another device if this one went.
+    if not path.exists():
+        return False
+    number = path.stat().st_rdev
+    return bool(mountinfo.nodes_of((os.major(number), os.minor(number)), mountinfo.read()))
 
 
 def _size(path: Path) -> int:

@@ -10,10 +10,12 @@ until it is done, by this process or the next.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from drivers.errors import Exhausted, InUse, Precondition, StorageError, Unavailable
+from drivers.exec import unhurried
 from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
@@ -23,6 +25,8 @@ from drivers.lvm.options import Layout, Wipe
 from drivers.lvm.report import Group, Lv
 from drivers.lvm.volumes import Volumes
 from drivers.model import Volume
+
+log = logging.getLogger(__name__)
 
 
 class Growth:
@@ -36,7 +40,7 @@ class Growth:
     def extend(self, identifier: str, new_size: int) -> Volume:
         """See `VolumeDriver.extend_volume`."""
         with self._group.changing() as now:
-            self._finish(now, self._volumes.lv(now, identifier))
+            self.finish(now, self._volumes.lv(now, identifier))
         with self._group.changing() as now:
             lv = self._volumes.settled(now, identifier)
             shape = layouts.of(lv)
@@ -50,7 +54,8 @@ class Growth:
         # Others may change the group meanwhile: nobody else gets these extents.
         for each in temporary:
             self._zero(each)
-        with self._group.changing() as now:
+        # Zeroing may have outlasted the caller; what was zeroed is not given up for that.
+        with unhurried(), self._group.changing() as now:
             return self._extend_thick(now, self._volumes.settled(now, identifier), extents)
 
     def recover(self) -> None:
@@ -60,11 +65,14 @@ class Growth:
                 if lv.tag(names.TAIL) and names.DELETING not in lv.tags:
                     self._drop(lv)
             for lv in self._group.read().lvs.values():
-                self._finish(self._group.read(), lv)
+                try:
+                    self.finish(self._group.read(), lv)
+                except StorageError as error:
+                    log.warning("the growth of %s/%s is unfinished: %s", now.name, lv.name, error)
 
     def _admit(self, group: Group, lv: Lv, shape: Shape, extents: int) -> None:
         more = extents - lv.size // group.extent
-        self._capacity.admit_thick(group, shape, more)
+        self._capacity.admit_thick(group, shape, more, grows=True)
         if not (snapshots := group.snapshots_of(lv)):
             return
         told = ", ".join(
@@ -102,8 +110,7 @@ class Growth:
             self._drop(each)
         self._group.run(commands.extend(group.name, lv.name, extents=extents, on=ranges))
         self._compare(lv, ranges)
-        now = self._group.read()
-        self._finish(now, now.lvs[lv.name])
+        self.finish(self._group.read(), self._group.again(lv))
         return self._checked(lv, extents)
 
     def _refuse_unwiped(self, lv: Lv, ranges: Sequence[str], more: int) -> None:
@@ -116,13 +123,16 @@ class Growth:
 
     def _checked(self, lv: Lv, extents: int) -> Volume:
         """The volume as a new report shows it: LVM's word is not enough."""
-        now = self._group.read()
-        if (grown := now.lvs[lv.name]).size < extents * now.extent:
+        now, grown = self._group.read(), self._group.again(lv)
+        if grown.size < extents * now.extent:
             raise Unavailable(f"LVM reported success, but {lv.name} has {grown.size} bytes")
         return records.volume(now, grown)
 
-    def _finish(self, group: Group, lv: Lv) -> None:
-        """Let every COW area follow its origin, then take the mark off."""
+    def finish(self, group: Group, lv: Lv) -> None:
+        """Let every COW area follow its origin, then take the mark off, if there is one.
+
+        Called while changing the group.
+        """
         if names.GROWING not in lv.tags:
             return
         if self._group.is_open(lv):
@@ -195,8 +205,7 @@ class Growth:
 
     def _compare(self, lv: Lv, ranges: Sequence[str]) -> None:
         """Prove that LVM used the zeroed extents and no others."""
-        now = self._group.read()
-        grown = now.lvs[lv.name]
+        now, grown = self._group.read(), self._group.again(lv)
         parts = [grown, *now.children_of(grown)]
         owned = {extent for part in parts for extent in _extents(part.ranges)}
         if missing := set(_extents(ranges)) - owned:

@@ -71,10 +71,13 @@ class Lvm:
     def find_devices(self) -> list[str]:
         """The disks that carry the group now; from then on LVM sees these alone.
 
-        Scans every block device, so it is for set-up. An empty answer leaves everything visible.
+        Scans every block device, so it is for set-up, with a configuration of its own: whoever runs
+        LVM meanwhile goes on to see the group's disks alone.
         """
-        config.write(self._directory, None)
-        text = self.run(commands.physical_volumes()).stdout
+        everything = self._directory.with_name(f"{self._directory.name}.scan")
+        config.write(everything, None)
+        environment = {**self._environment, "LVM_SYSTEM_DIR": str(everything)}
+        text = self._run(commands.physical_volumes(), wait=True, environment=environment).stdout
         devices = [path for path, vg in report.physical_volumes(text) if vg == self._vg]
         if devices:
             config.write(self._directory, devices)

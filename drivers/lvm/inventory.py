@@ -58,6 +58,10 @@ class Inventory:
             raise Unavailable("the volume group has not been read yet")
         return self._seen[1]
 
+    def look_at(self, fingerprint: Callable[[], Fingerprint]) -> None:
+        """From now on, changes show in ``fingerprint``: the group has other disks."""
+        self._fingerprint = fingerprint
+
     def close(self) -> None:
         """Wait for the report under way and make no more."""
         self._reporter.shutdown()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,34 +103,64 @@ def with_fields(lv: Lv, **changes: str) -> tuple[frozenset[str], frozenset[str]]
     return after - before, before - after
 
 
+def refuse_illegible(group: Group, object_id: str) -> None:
+    """Raise `Unavailable` if an LV has this id, but nothing that says what it is: it is not absent."""
+    for lv in group.lvs.values():
+        if (
+            object_id
+            and lv.object_id == object_id
+            and lv.fields.get("kind") not in (VOLUME, SNAPSHOT)
+        ):
+            raise Unavailable(
+                f"logical volume {group.name}/{lv.name} carries the id {object_id}, but its tags"
+                f" {names.PREFIX}1... are lost: take them from a backup of LVM's metadata"
+            )
+
+
+@contextmanager
+def _legible(group: Group, lv: Lv) -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        raise Unavailable(
+            f"the tags of logical volume {group.name}/{lv.name} cannot be understood ({error}):"
+            " take them from a backup of LVM's metadata"
+        ) from error
+
+
 def volume(group: Group, lv: Lv) -> Volume:
-    """The volume that ``lv`` is."""
+    """The volume that ``lv`` is; raises `Unavailable` if its tags make no sense."""
     fields = lv.fields
     options: dict[str, str] = {key: fields[key] for key in PARAMETERS if key in fields}
-    return Volume(
-        id=VolumeId(f"{group.id}.{lv.object_id}"),
-        size=lv.size,
-        requested=int(fields.get("requested", lv.size)),
-        content=Content(fields["content"]),
-        properties=_properties(fields),
-        options=options,
-        source=_source(fields.get("source", "")),
-    )
+    with _legible(group, lv):
+        return Volume(
+            id=VolumeId(f"{group.id}.{lv.object_id}"),
+            size=lv.size,
+            requested=int(fields.get("requested", lv.size)),
+            content=Content(fields["content"]),
+            properties=_properties(fields),
+            options=options,
+            source=_source(fields.get("source", "")),
+        )
 
 
 def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
-    """The snapshot that ``lv`` is. A thin one's size is its own, a COW area's says nothing."""
+    """The snapshot that ``lv`` is; as `volume`.
+
+    A thin one's size is its own, a COW area's says nothing.
+    """
     fields = lv.fields
-    return Snapshot(
-        id=SnapshotId(f"{group.id}.{lv.object_id}"),
-        volume_id=VolumeId(fields["volume"]),
-        size=int(fields["size"]),
-        created=datetime.fromisoformat(fields["created"]),
-        content=Content(fields["content"]),
-        properties=_properties(fields),
-        labels=json.loads(fields.get("labels", "{}")),
-        usable=usable,
-    )
+    with _legible(group, lv):
+        return Snapshot(
+            id=SnapshotId(f"{group.id}.{lv.object_id}"),
+            volume_id=VolumeId(fields["volume"]),
+            size=int(fields["size"]),
+            created=datetime.fromisoformat(fields["created"]),
+            content=Content(fields["content"]),
+            properties=_properties(fields),
+            labels=json.loads(fields.get("labels", "{}")),
+            usable=usable,
+        )
 
 
 def _tags(object_id: str, name: str, fields: Mapping[str, str]) -> list[str]:

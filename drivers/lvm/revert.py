@@ -11,10 +11,12 @@ nobody connects, grows or snapshots the volume. Whatever point a process died at
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
-from drivers.errors import InUse, Invalid, Precondition, Unavailable
+from drivers.errors import Exhausted, InUse, Invalid, Precondition, StorageError, Unavailable
 from drivers.lvm import commands, layouts, names, records
+from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.layouts import Shape
 from drivers.lvm.options import Layout, Wipe
@@ -24,9 +26,10 @@ from drivers.lvm.snapshots import Snapshots
 from drivers.lvm.volumes import Volumes
 from drivers.model import Volume
 
+log = logging.getLogger(__name__)
+
 # The snapshot's own tags are kept on the origin under this prefix while the merge eats the snapshot.
 NOTE = "hearth.note="
-EXTENTS = "hearth.area="
 
 
 class Revert:
@@ -38,11 +41,13 @@ class Revert:
         volumes: Volumes,
         snapshots: Snapshots,
         removal: Removal,
+        capacity: Capacity,
     ) -> None:
         self._group = group
         self._volumes = volumes
         self._snapshots = snapshots
         self._removal = removal
+        self._capacity = capacity
 
     def revert(self, volume_id: str, snapshot_id: str) -> Volume:
         """See `RevertDriver.revert_to_snapshot`."""
@@ -55,17 +60,25 @@ class Revert:
             self._volumes.settled(now, volume_id)
             if lv.is_thin:
                 return self._swap(now, lv, snapshot)
+            self._capacity.refuse_unwiped(now)
             self._note(lv, snapshot)
-            return self._merge(self._group.read().lvs[lv.name])
+            return self._merge(self._group.again(lv))
 
     def recover(self) -> None:
-        """Go on with what a dead process began."""
+        """Go on with what was begun and not finished; what cannot be, stays marked for the next try."""
         with self._group.changing() as now:
             for lv in now.lvs.values():
-                if lv.tag(names.REVERTING):
-                    self._merge(lv)
-                elif lv.tag(names.REPLACES):
-                    self._drop_replaced(now, lv)
+                try:
+                    self.finish(now, lv)
+                except StorageError as error:
+                    log.warning("the revert of %s/%s is unfinished: %s", now.name, lv.name, error)
+
+    def finish(self, group: Group, lv: Lv) -> None:
+        """Go on with the revert of ``lv``, if one is unfinished. Called while changing the group."""
+        if lv.tag(names.REVERTING):
+            self._merge(lv)
+        elif lv.tag(names.REPLACES):
+            self._drop_replaced(group, lv)
 
     def _check(self, group: Group, lv: Lv, snapshot: Lv, volume_id: str, snapshot_id: str) -> None:
         if self._snapshots.record(group, snapshot).volume_id != volume_id:
@@ -104,8 +117,7 @@ class Revert:
         if new is None or new.size != lv.size or layouts.of(new) != Shape(Layout.THIN):
             raise Unavailable(f"LVM reported success, but {name} is not a copy of {snapshot.name}")
         self._group.retag(new, remove={names.CREATING})
-        now = self._group.read()
-        return self._drop_replaced(now, now.lvs[name])
+        return self._drop_replaced(self._group.read(), self._group.again(new))
 
     def _remove_leftover(self, left: Lv) -> None:
         if names.CREATING not in left.tags:
@@ -121,17 +133,15 @@ class Revert:
         if names.CREATING in new.tags:
             self._removal.remove(new)
             return records.volume(group, old or new)
-        name = new.name
         if old is not None:
             self._group.deactivate(old)
             self._group.run(commands.remove(group.name, old.name))
         wanted = f"vol-{new.tag(names.NAME)}"
-        if name != wanted and wanted not in self._group.read().lvs:
-            self._group.run(commands.rename(group.name, name, wanted))
-            name = wanted
-        now = self._group.read()
-        self._group.retag(now.lvs[name], remove={f"{names.REPLACES}{new.tag(names.REPLACES)}"})
-        return records.volume(now, now.lvs[name])
+        if new.name != wanted and wanted not in self._group.read().lvs:
+            self._group.run(commands.rename(group.name, new.name, wanted))
+        mark = f"{names.REPLACES}{new.tag(names.REPLACES)}"
+        self._group.retag(self._group.again(new), remove={mark})
+        return records.volume(self._group.read(), self._group.again(new))
 
     def _kept(self, lv: Lv, snapshot: Lv) -> Iterable[str]:
         """The volume's own tags; its content is what the snapshot held."""
@@ -146,7 +156,7 @@ class Revert:
     def _note(self, lv: Lv, snapshot: Lv) -> None:
         """Write on the origin, in one transaction, all that the merge will destroy."""
         kept = [f"{NOTE}{tag}" for tag in snapshot.tags]
-        area = [f"{EXTENTS}{number}={spot}" for number, spot in enumerate(snapshot.ranges)]
+        area = [f"{names.AREA}{number}={spot}" for number, spot in enumerate(snapshot.ranges)]
         content, outdated = records.with_fields(lv, content=self._content(snapshot))
         mark = f"{names.REVERTING}{snapshot.object_id}"
         self._group.retag(lv, add={mark, *kept, *area, *content}, remove=outdated)
@@ -159,16 +169,13 @@ class Revert:
             raise InUse(f"{now.name}/{lv.name} is open while its revert is unfinished: close it")
         if snapshot is not None and names.CREATING not in snapshot.tags:
             self._merged(lv, snapshot)
-        now = self._group.read()
-        self._wipe(now, now.lvs[lv.name])
-        self._cut_again(now.lvs[lv.name])
-        now = self._group.read()
-        done = now.lvs[lv.name]
+        self._wipe(self._group.again(lv))
+        self._cut_again(self._group.again(lv))
+        done = self._group.again(lv)
         self._group.deactivate(done)
-        notes = {tag for tag in done.tags if tag.startswith((NOTE, EXTENTS, names.REVERTING))}
+        notes = {tag for tag in done.tags if tag.startswith((NOTE, names.AREA, names.REVERTING))}
         self._group.retag(done, remove=notes)
-        now = self._group.read()
-        return records.volume(now, now.lvs[lv.name])
+        return records.volume(self._group.read(), self._group.again(lv))
 
     def _merged(self, lv: Lv, snapshot: Lv) -> None:
         """Merge, and return when the kernel has copied the last block.
@@ -191,20 +198,23 @@ class Revert:
         tag = f"{names.ID}{lv.tag(names.REVERTING)}"
         return next((each for each in group.lvs.values() if tag in each.tags), None)
 
-    def _wipe(self, group: Group, lv: Lv) -> None:
-        """Zero the extents of the area that was merged: take exactly these, wipe, give back."""
-        area = [tag[len(EXTENTS) :].partition("=")[2] for tag in sorted(lv.tags) if EXTENTS in tag]
-        name = names.temporary("area", lv.object_id)
-        if self._group.options.wipe is Wipe.NONE or not area or self._is_cut(group, lv):
-            return
-        if name not in group.lvs:
-            self._take(group, lv, name, area)
-        taken = self._group.read().lvs[name]
-        connection = self._group.connection(taken)
-        self._group.step(f"wipe {name}")
-        with self._group.blocks.opened(connection, write=True) as descriptor:
-            self._group.blocks.zero(descriptor, 0, connection.size)
-        self._group.run(commands.remove(group.name, name))
+    def _wipe(self, lv: Lv) -> None:
+        """Zero the extents of the area that was merged: take exactly these, wipe, give back.
+
+        Until the note about them is off, nobody else gets extents (`Capacity.refuse_unwiped`).
+        """
+        area = {tag for tag in lv.tags if tag.startswith(names.AREA)}
+        group, name = self._group.read(), names.temporary("area", lv.object_id)
+        if area and self._group.options.wipe is not Wipe.NONE and not self._is_cut(group, lv):
+            if name not in group.lvs:
+                self._take(group, lv, name, [tag.rpartition("=")[2] for tag in sorted(area)])
+            connection = self._group.connection(self._group.read().lvs[name])
+            self._group.step(f"wipe {name}")
+            with self._group.blocks.opened(connection, write=True) as descriptor:
+                self._group.blocks.zero(descriptor, 0, connection.size)
+            self._group.retag(lv, remove=area)
+        if name in self._group.read().lvs:
+            self._group.run(commands.remove(group.name, name))
 
     def _take(self, group: Group, lv: Lv, name: str, area: Sequence[str]) -> None:
         argv = commands.create_thick(
@@ -215,7 +225,14 @@ class Revert:
             tags=[f"{names.TAIL}{lv.object_id}"],
             on=area,
         )
-        self._group.run(argv)
+        try:
+            self._group.run(argv)
+        except Exhausted as error:
+            raise Unavailable(
+                f"the extents {' '.join(area)} of {group.name} held blocks of {lv.name} and were taken"
+                f" by somebody else before they were wiped: remove the tags {names.AREA}* of {lv.name}"
+                f" with lvchange --deltag once that is dealt with ({error})"
+            ) from error
 
     def _is_cut(self, group: Group, lv: Lv) -> bool:
         return self._noted(group, lv) is not None

@@ -22,7 +22,12 @@ def heal(group: VolumeGroup) -> None:
     another volume, or gone from the metadata, is resumed as it is. Raises `Unavailable` if one stays.
     A btrfs that was frozen for a snapshot goes on, too.
     """
-    now = group.read()
+    with group.changing() as now:
+        _heal(group, now)
+
+
+def _heal(group: VolumeGroup, now: Group) -> None:
+    # Under the lock of changes: what our own commands suspend for a moment is not to be resumed.
     for device in group.suspended():
         _refresh(group, now, device)
     for device in group.suspended():

@@ -23,9 +23,14 @@ class Snapshots:
 
     def lv(self, group: Group, identifier: str) -> Lv:
         """The LV of a snapshot id; raises `NotFound`."""
-        lv = records.catalogue(group).snapshots.get(self._group.object_id(identifier))
-        if lv is None:
+        if (lv := self.find(group, self._group.object_id(identifier))) is None:
             raise NotFound(f"snapshot {identifier} does not exist in volume group {group.name}")
+        return lv
+
+    def find(self, group: Group, object_id: str) -> Lv | None:
+        """The LV of a snapshot's object id, or None if it is provably absent."""
+        if (lv := records.catalogue(group).snapshots.get(object_id)) is None:
+            records.refuse_illegible(group, object_id)
         return lv
 
     def record(self, group: Group, lv: Lv) -> Snapshot:
@@ -63,8 +68,7 @@ class Snapshots:
             # A merge consumes a thick snapshot for a while: it is not absent then.
             if any(lv.tag(names.REVERTING) == object_id for lv in now.lvs.values()):
                 raise Busy(f"a volume is being reverted to snapshot {identifier}; ask again")
-            lv = records.catalogue(now).snapshots.get(object_id)
-            if lv is None:
+            if (lv := self.find(now, object_id)) is None:
                 return
             self._volumes.abandon_copies(now, Source(SourceKind.SNAPSHOT, identifier))
             if self._group.is_open(lv):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ def test_a_reserve_is_left_free_by_both(lvm: FakeLvm) -> None:
         alive.volume("most", 88 * MIB)
         assert stats(alive).max_volume_size == 0
     assert lvm.free() == 11
+
+
+@pytest.mark.parametrize("layout", ["raid1", "raid10", "striped"])
+def test_what_a_layout_takes_beside_its_data_leaves_the_reserve_alone(
+    lvm: FakeLvm, layout: str
+) -> None:
+    with life(lvm, reserve=40 * MIB) as alive:
+        most = stats(alive, layout=layout).max_volume_size
+        assert isinstance(most, int)
+        alive.volume("most", most, layout=layout)
+    assert lvm.free() >= 40
 
 
 def test_more_stripes_than_disks_have_no_room_anywhere(lvm: FakeLvm) -> None:
@@ -199,7 +211,9 @@ def test_nobody_waits_for_a_change_that_is_under_way(lvm: FakeLvm) -> None:
         caller = threading.Thread(target=alive.volume)
         caller.start()
         assert at_it.wait(5)
+        began = time.monotonic()
         assert stats(alive).max_volume_size == known
+        assert time.monotonic() - began < 0.5
         go.set()
         caller.join(10)
         alive.process.meanwhile = lambda _what: None

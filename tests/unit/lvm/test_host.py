@@ -141,8 +141,9 @@ def test_from_the_set_up_on_lvm_sees_the_disks_of_the_group_alone(lvm: FakeLvm) 
     assert "sdx" not in filtered
 
 
-def test_a_group_that_is_not_here_leaves_every_disk_visible(lvm: FakeLvm) -> None:
+def test_the_search_for_disks_has_a_configuration_of_its_own(lvm: FakeLvm) -> None:
     process = Process(lvm)
     host = Lvm(process, "other", lvm.directory / "conf")
     assert host.find_devices() == []
-    assert '"a|.*|"' in accepted(lvm.directory / "conf")
+    assert '"a|.*|"' in accepted(lvm.directory / "conf.scan")
+    assert not (lvm.directory / "conf").exists()

@@ -140,11 +140,16 @@ def test_an_unfinished_revert_is_finished_by_the_same_call(
 def test_while_it_is_unfinished_nobody_uses_the_volume(unfinished: tuple[Any, Any, Any]) -> None:
     alive, volume, _snapshot = unfinished
     with pytest.raises(Busy):
-        alive.driver.initialize_connection(volume)
-    with pytest.raises(Busy):
         alive.driver.extend_volume(volume, 8 * MIB)
     with pytest.raises(Busy):
         alive.driver.create_snapshot(SnapshotSpec("late", volume))
+
+
+def test_whoever_wants_to_connect_finishes_it(unfinished: tuple[Any, Any, Any]) -> None:
+    alive, volume, _snapshot = unfinished
+    alive.driver.initialize_connection(volume)
+    assert alive.lvm.content(alive.lvm.object(volume)) == ["old"] * 4
+    assert alive.driver.extend_volume(volume, 1).id == volume
 
 
 def test_while_it_is_unfinished_nothing_that_it_needs_is_deleted(

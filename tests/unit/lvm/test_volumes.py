@@ -286,3 +286,38 @@ def test_the_memory_of_a_dead_process_is_not_needed(lvm: FakeLvm) -> None:
     with life(lvm, **OPTIONS) as second:
         assert second.driver.list_volumes() == [volume]
         assert second.driver.list_snapshots() == [snapshot]
+
+
+def test_a_volume_whose_packed_tag_is_lost_is_not_absent(lvm: FakeLvm) -> None:
+    """Its id is there: to say "deleted" or "not found" would be a guess."""
+    with life(lvm) as alive:
+        volume = alive.volume()
+        snapshot = alive.snapshot(alive.volume("other"))
+        for lv in (lvm.object(volume.id), lvm.object(snapshot.id)):
+            lv.tags = {tag for tag in lv.tags if not tag.startswith("hearth.1=")}
+        lvm.state.seqno += 1
+        del alive.process.changes[:]
+        told = f"vg/{names.volume('v')} carries the id"
+        for call in (alive.driver.get_volume, alive.driver.delete_volume):
+            with pytest.raises(Unavailable, match=told):
+                call(volume.id)
+        for other in (alive.driver.get_snapshot, alive.driver.delete_snapshot):
+            with pytest.raises(Unavailable, match="carries the id"):
+                other(snapshot.id)
+        assert alive.process.changes == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("content", "empty"), ("requested", "much"), ("source", "disk:1")]
+)
+def test_a_volume_whose_tag_cannot_be_understood_is_unavailable_by_name(
+    lvm: FakeLvm, field: str, value: str
+) -> None:
+    with life(lvm) as alive:
+        volume = alive.volume()
+        lv = lvm.object(volume.id)
+        fields = names.unpack(lv.tags) | {field: value}
+        lv.tags = (lv.tags - names.packed(lv.tags)) | set(names.pack(fields))
+        lvm.state.seqno += 1
+        with pytest.raises(Unavailable, match=f"{lv.name}.*cannot be understood"):
+            alive.driver.list_volumes()
