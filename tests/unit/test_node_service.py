@@ -170,6 +170,16 @@ def test_volumes_that_are_not_known_are_not_found(node: Node) -> None:
         node.NodeGetVolumeHealth(pb.NodeGetVolumeHealthRequest(volume_id="other.volume"))
 
 
+def test_a_volume_that_is_not_known_is_that_whatever_its_path(node: Node) -> None:
+    path = "some/path"  # what csi-sanity asks with
+    stats = pb.NodeGetVolumeStatsRequest(volume_id="unknown", volume_path=path)
+    with pytest.raises(NotFound, match="unknown"):
+        node.NodeGetVolumeStats(stats)
+    grow = pb.NodeExpandVolumeRequest(volume_id="unknown", volume_path=path)
+    with pytest.raises(NotFound, match="unknown"):
+        node.NodeExpandVolume(grow)
+
+
 def test_a_backend_that_fell_ill_is_told_of(node: Node, driver: MemoryDriver) -> None:
     volume = driver_volume(node, driver)
     asked = pb.NodeGetVolumeHealthRequest(volume_id=volume.id)
