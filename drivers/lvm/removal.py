@@ -37,7 +37,7 @@ class Removal:
     def start(self) -> None:
         """Begin with what an earlier process left."""
         self._wanted.set()
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="lvm-wiper", daemon=True)
             self._thread.start()
 
@@ -92,9 +92,17 @@ class Removal:
 
     def _wipe_all(self) -> None:
         self._wanted.clear()
+        refused: dict[str, StorageError] = {}
         # The last look also spares whoever asks for capacity next the wait for a report.
-        while not self._stopping.is_set() and (rest := self._look()):
-            self._wipe(rest[0])
+        while not self._stopping.is_set() and (
+            rest := [lv for lv in self._look() if lv.uuid not in refused]
+        ):
+            try:
+                self._wipe(rest[0])
+            except StorageError as error:  # the others go on
+                refused[rest[0].uuid] = error
+        for refusal in refused.values():
+            raise refusal
 
     def _look(self) -> list[Lv]:
         handed = frozenset(self._handed)

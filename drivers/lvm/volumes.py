@@ -41,9 +41,13 @@ class Volumes:
     def settled(self, group: Group, identifier: str) -> Lv:
         """As `lv`; raises `Busy` while a growth or a revert of the volume is unfinished."""
         lv = self.lv(group, identifier)
-        if names.GROWING in lv.tags or lv.tag(names.REVERTING):
+        if not self.is_settled(lv):
             raise Busy(f"volume {identifier} is being grown or reverted; ask again")
         return lv
+
+    def is_settled(self, lv: Lv) -> bool:
+        """Whether no growth and no revert of the volume is unfinished."""
+        return not (names.GROWING in lv.tags or lv.tag(names.REVERTING))
 
     def finished(self, group: Group, name: str) -> Lv | None:
         """The finished volume that was made under a caller's name."""
@@ -133,9 +137,14 @@ class Volumes:
         self._removal.remove(lv)
 
     def admit(self, group: Group, origin: Lv) -> None:
-        """Raise `Exhausted` if the pool of a thin volume is above a watermark: no snapshots then."""
+        """Raise `Exhausted` if the pool of a thin volume is above a watermark: no snapshots then.
+
+        Those of a thick volume take extents of the group: `Busy` while freed ones are not wiped.
+        """
         if origin.is_thin:
             self._capacity.admit(group.lvs[origin.pool])
+        else:
+            self._capacity.refuse_unwiped(group)
 
     def admit_thin(self, group: Group, origin: Lv, size: int) -> None:
         """Raise `Exhausted` if the pool of ``origin`` may not promise ``size`` more bytes."""
@@ -155,12 +164,23 @@ class Volumes:
             self._refuse_deletion(now, lv, identifier)
             self.abandon_copies(now, Source(SourceKind.VOLUME, identifier))
             # What is left is nobody's: whoever makes a snapshot holds the volume's lock, and so do we.
+            self._drop_others(lv)
             left = self._group.read()
             grown = [each for each in left.lvs.values() if each.tag(names.TAIL) == lv.object_id]
             for each in (*left.snapshots_of(lv), *grown):
                 self._removal.remove(each)
             self._group.deactivate(lv)
             self._removal.remove(lv)
+
+    def _drop_others(self, lv: Lv) -> None:
+        """Remove what else has the id: what a revert replaced, or began to put in its place.
+
+        First, or it would be the volume again once ``lv`` is gone.
+        """
+        for each in self._group.read().lvs.values():
+            if each.object_id == lv.object_id and each.uuid != lv.uuid:
+                self._group.deactivate(each)
+                self._removal.remove(each)
 
     def abandon_copies(self, group: Group, source: Source) -> None:
         """Remove the unfinished copies of what is about to go; raises `Busy` if one is under way.
@@ -178,8 +198,7 @@ class Volumes:
             add, remove = records.with_fields(lv, content=content.value)
             if add or remove:
                 self._group.retag(lv, add=add, remove=remove)
-            after = self._group.read()
-            return records.volume(after, after.lvs[lv.name])
+            return records.volume(self._group.read(), self._group.again(lv))
 
     def _refuse_deletion(self, group: Group, lv: Lv, identifier: str) -> None:
         if records.volume(group, lv).content is Content.ADOPTED:

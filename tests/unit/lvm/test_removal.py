@@ -189,6 +189,23 @@ def test_a_lock_that_is_held_only_delays(lvm: FakeLvm) -> None:
     assert lvm.names() == []
 
 
+def test_one_that_cannot_be_wiped_does_not_hold_the_others_up(lvm: FakeLvm) -> None:
+    with life(lvm) as first:
+        for number in range(3):
+            lv = lvm.object(first.volume(str(number)).id)
+            lv.name = f"del-{number}"
+            lv.tags.add(names.DELETING)
+    stuck = lvm.lv("del-0")
+    lvm.state.activate(stuck)
+    lvm.device(stuck).opened = 1
+    with life(lvm):
+        lvm.wait_for(lambda: lvm.names() == ["del-0"])
+        lvm.device(stuck).opened = 0
+    with life(lvm) as third:
+        third.drained()
+    assert lvm.names() == []
+
+
 def test_a_volume_that_an_administrator_rescued_is_not_wiped(lvm: FakeLvm) -> None:
     with life(lvm) as alive:
         volume = alive.volume()
