@@ -56,7 +56,6 @@ def test_wrong_images_are_refused_until_the_right_one_comes(bench: Bench) -> Non
     for what, (stream, size, digest) in WRONG.items():
         with pytest.raises(errors.Invalid):
             bench.driver.copy_image_to_volume(volume.id, BytesIO(stream), size, digest)
-            pytest.fail(f"{what} was accepted")
         assert bench.driver.get_volume(volume.id).content is not Content.FORMATTED, what
     bench.driver.copy_image_to_volume(volume.id, BytesIO(IMAGE), len(IMAGE), DIGEST)
     assert bench.read(volume.id)[: len(IMAGE)] == IMAGE
