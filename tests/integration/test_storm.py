@@ -46,7 +46,7 @@ def test_a_storm_of_calls_leaves_what_the_callers_were_told(served: Served, tmp_
     assert sorted(set(history.contradictions(events))) == []
     cut = Counter(event.code for event in events)["DEADLINE_EXCEEDED"]
     assert len(events) >= CALLS
-    assert cut >= len(events) // 4, "too few were given up by their deadline"
+    assert cut >= len(events) * 0.3, "too few were given up by their deadline"
     found = settle.settle(served, names, events)
     print(f"settled after {time.monotonic() - began:.0f} s")
     compare(served, names, found, events)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,8 @@ from tests.integration.storm import history, plan
 from tests.integration.storm.history import AGAIN, OK, Event
 
 LONG = 30.0
-SHORTEST, SHORT = 0.005, 0.8
+FIRST = 0.2
+"""Seconds that a call may take, as long as none of its kind has told."""
 RETRIES = 3
 CUT = 3
 """One call in so many shall be given up by its deadline."""
@@ -38,6 +38,7 @@ class Storm:
         self.kubelet = kubelet
         self.ids: dict[str, str] = {}
         self.events: list[Event] = []
+        self.seconds: dict[str, float] = {}
         self.cut = 0
 
     def run(self, calls: int) -> None:
@@ -151,19 +152,22 @@ class Storm:
     ) -> tuple[str, Any]:
         start, code, message, answer = time.monotonic(), OK, "", None
         try:
-            answer = call(request, timeout=self.deadline())
+            answer = call(request, timeout=self.deadline(method))
         except grpc.RpcError as refused:
             code, message = refused.code().name, refused.details() or ""
+        end = time.monotonic()
+        if code == OK:
+            self.seconds[method] = end - start
         self.cut += code == "DEADLINE_EXCEEDED"
-        told = (code, message, _ids(answer), start, time.monotonic())
+        told = (code, message, _ids(answer), start, end)
         self.events.append(Event(method, key, request.SerializeToString().hex(), *told))
         return code, answer
 
-    def deadline(self) -> float:
-        """Too short, whenever too few calls were given up until now; of any length, then."""
+    def deadline(self, method: str) -> float:
+        """Enough; or, for as long as too few calls were given up, a part of what such a call takes."""
         if self.cut * CUT > len(self.events):
             return LONG
-        return math.exp(self.random.uniform(math.log(SHORTEST), math.log(SHORT)))
+        return self.seconds.get(method, FIRST) * self.random.uniform(0.05, 0.95)
 
 
 def _ids(answer: Any) -> tuple[str, ...]:
