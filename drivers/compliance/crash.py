@@ -75,7 +75,7 @@ def live(bed: Bed, work: Work, kill_before: int | None = None) -> Life:
         os.close(reader)
         _be_child(bed, work, kill_before, writer)
     os.close(writer)
-    with open(reader, "rb") as told:  # noqa: PTH123  (a descriptor has no path)
+    with os.fdopen(reader, "rb") as told:
         said = told.read()
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
@@ -106,7 +106,7 @@ def _be_child(bed: Bed, work: Work, kill_before: int | None, writer: int) -> NoR
     except BaseException:  # noqa: BLE001  (it must not unwind into a second test run)
         said = traceback.format_exc().encode()
     finally:
-        with suppress(OSError), open(writer, "wb") as out:
+        with suppress(OSError), os.fdopen(writer, "wb") as out:
             out.write(said)
         os._exit(status)
 

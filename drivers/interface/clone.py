@@ -15,5 +15,6 @@ class CloneDriver(ABC):
         """Make a volume that starts with the bytes of another as they are at one moment.
 
         As `create_volume_from_snapshot`, with a volume as the source, also while that is mounted and
-        written; the two are independent afterwards.
+        written; the two are independent afterwards. A driver that cannot hold the source still raises
+        `Precondition` while that is connected.
         """

@@ -16,7 +16,9 @@ class SnapshotDriver(ABC):
         """Freeze the volume as it is now, crash-consistent, also while it is mounted and written.
 
         Idempotent by ``spec.name``: a finished snapshot of that name is returned as it is, with the
-        same ``created``. Raises `NotFound` without the volume, `Exhausted` without room.
+        same ``created``. Raises `NotFound` without the volume, `Exhausted` without room. A driver
+        that has to copy raises `InProgress` as `create_volume_from_snapshot` does, and `Precondition`
+        while the volume is connected: a copy of a moving source tears.
         """
 
     @abstractmethod
