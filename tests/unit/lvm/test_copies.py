@@ -217,3 +217,19 @@ def test_a_volume_zeroed_when_it_is_made_shows_nothing_of_others(lvm: FakeLvm) -
     assert lvm.content(lvm.object(careful.id)) == [""] * 4
     # Its ends are always wiped, so that no signature of others is taken for its own.
     assert lvm.content(lvm.object(quick.id)) == ["", "others", "others", ""]
+
+
+def test_what_is_left_of_a_copy_from_another_source_is_no_beginning(lvm: FakeLvm) -> None:
+    with life(lvm) as first:
+        one, other = filled(first), first.volume("other")
+        lvm.write(lvm.object(other.id), "other")
+        snapshots = [first.snapshot(one, "s1"), first.snapshot(other, "s2")]
+    dying = Process(lvm)
+    dying.meanwhile = lambda what: dying.die_after_this() if what.startswith("copy ") else None
+    with pytest.raises((Died, Unavailable)), lived(dying) as second:
+        second.driver.create_volume_from_snapshot(wanted("made"), snapshots[0].id)
+    with life(lvm) as third:
+        made = third.driver.create_volume_from_snapshot(wanted("made"), snapshots[1].id)
+        third.drained()
+    assert made.source == Source(SourceKind.SNAPSHOT, snapshots[1].id)
+    assert lvm.content(lvm.object(made.id)) == ["other"] * 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ def test_what_does_not_fit_is_exhausted_and_takes_nothing(lvm: FakeLvm, layout: 
         assert alive.driver.get_volume(volume.id) == volume
 
 
-def test_room_that_is_fragmented_too_much_is_given_back(tmp_path: Any) -> None:
+def test_room_that_is_fragmented_too_much_is_given_back(tmp_path: Path) -> None:
     """The bound lets it pass, LVM's allocator does not."""
     lvm = FakeLvm(tmp_path, {"/dev/sda": 30, "/dev/sdb": 4})
     with life(lvm) as alive:
@@ -195,6 +196,25 @@ def test_zeroed_extents_that_somebody_took_are_missed_before_the_volume_grows(
         with pytest.raises(Unavailable, match="zeroed"):
             alive.driver.extend_volume(volume.id, 5 * MIB)
         assert alive.driver.get_volume(volume.id).size == 4 * MIB
+
+
+def test_the_zeroed_extents_are_taken_and_not_others_that_lvm_would_like_better(
+    tmp_path: Path,
+) -> None:
+    lvm = FakeLvm(tmp_path, {"/dev/sda": 40})
+    with life(lvm) as alive:
+        other = alive.volume("other", 20 * MIB)
+        volume = alive.volume()
+        stained(lvm)
+        lvm.write(lvm.object(other.id), "others")
+
+        def give_back(what: str) -> None:
+            if what.startswith("lvm lvremove") and "tmp-tail" in what:
+                lvm.state.lvs.pop(lvm.object(other.id).uuid)
+
+        alive.process.meanwhile = give_back
+        alive.driver.extend_volume(volume.id, 8 * MIB)
+    assert "others" not in lvm.content(lvm.object(volume.id))[4:]
 
 
 @given(

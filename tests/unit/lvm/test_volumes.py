@@ -321,3 +321,29 @@ def test_a_volume_whose_tag_cannot_be_understood_is_unavailable_by_name(
         lvm.state.seqno += 1
         with pytest.raises(Unavailable, match=f"{lv.name}.*cannot be understood"):
             alive.driver.list_volumes()
+
+
+def test_the_id_of_an_object_under_another_backend_is_none_of_ours(lvm: FakeLvm) -> None:
+    with life(lvm) as alive:
+        volume = alive.volume()
+        other = VolumeId(f"other.{volume.id.partition('.')[2]}")
+        with pytest.raises(NotFound, match="is not an id of backend"):
+            alive.driver.get_volume(other)
+        with pytest.raises(NotFound):
+            alive.driver.initialize_connection(other)
+
+
+def test_what_another_process_made_is_not_absent_because_lvm_is_slow(lvm: FakeLvm) -> None:
+    with life(lvm) as alive:
+        assert alive.driver.list_volumes() == []
+        with life(lvm) as other:
+            volume = other.volume()
+        lvm.locked = 1_000_000
+        token = deadline.set(time.monotonic() + 1.3)
+        try:
+            with pytest.raises(Busy):
+                alive.driver.get_volume(volume.id)
+        finally:
+            deadline.reset(token)
+            lvm.locked = 0
+        assert alive.driver.get_volume(volume.id) == volume
