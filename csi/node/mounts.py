@@ -24,8 +24,6 @@ from drivers.exec import Run
 from drivers.mountinfo import Device as Number
 from drivers.mountinfo import Mount
 
-"""Filesystems that a node's /dev may be."""
-
 
 class NoPlace(Precondition):
     """The directory that a place would be in does not exist."""
