@@ -294,7 +294,8 @@ def test_a_shell_without_a_terminal_is_refused() -> None:
 
 def test_the_host_mode_refuses_a_machine_without_device_mapper() -> None:
     done = lab("--host", "--", "true")
-    if Path("/dev/mapper/control").exists():
+    # Not the node: any LVM program makes one, whether the kernel is able to serve it or not.
+    if "device-mapper" in Path("/proc/misc").read_text():
         assert (done.returncode, done.stderr) == (0, b"")
     else:
         assert done.returncode == 125
