@@ -38,6 +38,11 @@ POSSIBLE = {
         create("a", 4, 5, "y"),
         listed(6, 7, "y"),
     ],
+    "refused after a deletion": [
+        create("a", 0, 1, "x"),
+        delete("x", 2, 3),
+        event("CreateVolume", "a", 4, 5, code="ALREADY_EXISTS"),
+    ],
     "a list while it is made": [create("a", 0, 3, "x"), listed(1, 2)],
     "a list while it is deleted": [create("a", 0, 1, "x"), delete("x", 2, 5), listed(3, 4, "x")],
 }
@@ -48,7 +53,9 @@ def test_what_could_have_been_is_accepted(events: list[Event]) -> None:
     assert list(history.contradictions(events)) == []
 
 
+EXISTS = "ALREADY_EXISTS"
 IMPOSSIBLE = {
+    "is refused": [create("a", 0, 1, "x"), event("CreateVolume", "a", 2, 3, code=EXISTS)],
     "nobody deleted it": [create("a", 0, 1, "x"), create("a", 2, 3, "y")],
     "after its deletion": [create("a", 0, 1, "x"), delete("x", 2, 3), create("a", 4, 5, "x")],
     "ListVolumes told": [create("a", 0, 1, "x"), delete("x", 2, 3), listed(4, 5, "x")],

@@ -87,7 +87,11 @@ def contradictions(events: Sequence[Event]) -> Iterator[str]:
         created = [each for each in events if each.method == create and each.code == OK]
         deletes = [each for each in events if each.method == delete]
         lists = [each for each in events if each.method == listing and each.code == OK]
+        refused = [
+            each for each in events if each.method == create and each.code == "ALREADY_EXISTS"
+        ]
         yield from _twins(created, deletes)
+        yield from _refusals(created, refused, deletes)
         yield from _revenants(created, lists, [each for each in deletes if each.code == OK])
         yield from _losses(created, lists, deletes)
 
@@ -100,6 +104,18 @@ def _twins(created: Sequence[Event], deletes: Sequence[Event]) -> Iterator[str]:
                 asked = [each for each in deletes if each.key in one.ids and each.start < other.end]
                 if not asked:
                     yield f"{one.key!r} was {one.ids} and is {other.ids}, and nobody deleted it"
+
+
+def _refusals(
+    created: Sequence[Event], refused: Sequence[Event], deletes: Sequence[Event]
+) -> Iterator[str]:
+    """A call that was served, and is refused when it is repeated although nobody asked to delete."""
+    for one in created:
+        for other in refused:
+            if (one.key, one.request) == (other.key, other.request) and one.end <= other.start:
+                asked = [each for each in deletes if each.key in one.ids and each.start < other.end]
+                if not asked:
+                    yield f"{one.key!r} was served as {one.ids}, and is refused: {other.message}"
 
 
 def _revenants(
