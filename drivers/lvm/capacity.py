@@ -22,7 +22,7 @@ from drivers.lvm.options import Layout
 from drivers.lvm.records import SNAPSHOT
 from drivers.lvm.report import Group, Lv
 
-STALE = 1.0
+STALE = 0.5
 """Seconds that a question about capacity waits for LVM before it is answered from memory."""
 
 

@@ -76,7 +76,8 @@ class Inventory:
 
     def _look(self) -> Future[None]:
         with self._guard:
-            if self._looking is None or self._looking.done():
+            # Asked again under the guard: a report may have ended since the caller found it outdated.
+            if self._looking is None or (self._looking.done() and self._valid() is None):
                 self._looking = self._reporter.submit(self._refresh)
             return self._looking
 
