@@ -10,6 +10,8 @@ import pytest
 from tests.compliance.kit import TOY, run_toy
 
 PAGE = TOY.parents[1] / "docs" / "guides" / "write-a-driver.md"
+pytestmark = pytest.mark.timeout(600)
+
 LONGEST = 80
 """The lines that the toy's class may have and still be called small."""
 

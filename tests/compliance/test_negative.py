@@ -63,7 +63,6 @@ FAILS_IN = {
     },
     "any_digest": {"test_wrong_images_are_refused_until_the_right_one_comes"},
     "forgets_content": {
-        "test_wrong_images_are_refused_until_the_right_one_comes",
         "test_what_a_volume_holds_is_kept_across_a_restart",
         CRASH,
     },
