@@ -12,7 +12,7 @@ import pytest
 from drivers.errors import Exhausted, Unavailable
 from drivers.model import MIB, UNKNOWN, VolumeStats
 from tests.fakes.lvm import FakeLvm
-from tests.fakes.lvm.driver import Life, life
+from tests.fakes.lvm.driver import Life, life, wanted
 
 POOL: dict[str, Any] = {"thinPools": ["pool"]}
 LAYOUTS: list[dict[str, Any]] = [
@@ -169,6 +169,29 @@ def test_a_pool_that_failed_is_unavailable_and_not_empty(lvm: FakeLvm) -> None:
         lvm.state.devices.pop(lvm.state.dm_uuid(lvm.lv("pool")))
         with pytest.raises(Unavailable, match="pool is not active or has failed"):
             alive.volume()
+
+
+def test_the_temporary_snapshot_of_a_copy_promises_nothing(lvm: FakeLvm) -> None:
+    with life(lvm, **POOL) as alive:
+        volume = alive.volume("v", 6 * MIB)
+        told: set[object] = set()
+
+        def look(what: str) -> None:
+            if what.startswith("copy "):
+                told.add(stats(alive).free_capacity)
+
+        alive.process.meanwhile = look
+        alive.driver.create_cloned_volume(wanted("made", 6 * MIB, layout="linear"), volume.id)
+    assert told == {10 * MIB}
+
+
+def test_a_raid_volume_that_grows_needs_no_metadata_again(tmp_path: Path) -> None:
+    lvm = FakeLvm(tmp_path, {"/dev/sda": 20, "/dev/sdb": 20})
+    with life(lvm) as alive:
+        volume = alive.volume(layout="raid1")
+        assert lvm.free() == 30
+        assert alive.driver.extend_volume(volume.id, 19 * MIB).size == 19 * MIB
+    assert lvm.free() == 0
 
 
 def asked(alive: Life) -> int:

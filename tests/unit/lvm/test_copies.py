@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from drivers.errors import Busy, InProgress, InUse, NotFound, OutOfRange, Precondition, Unavailable
 from drivers.exec import deadline
 from drivers.lvm import names
-from drivers.model import MIB, Content, Source, SourceKind, Volume
+from drivers.model import MIB, Content, Properties, Source, SourceKind, Volume
 from tests.fakes.lvm import Died, FakeLvm, Process
 from tests.fakes.lvm.driver import Life, life, lived, wanted
 
@@ -217,6 +218,21 @@ def test_a_volume_zeroed_when_it_is_made_shows_nothing_of_others(lvm: FakeLvm) -
     assert lvm.content(lvm.object(careful.id)) == [""] * 4
     # Its ends are always wiped, so that no signature of others is taken for its own.
     assert lvm.content(lvm.object(quick.id)) == ["", "others", "others", ""]
+
+
+def test_what_is_left_of_a_copy_for_another_claim_is_no_beginning(lvm: FakeLvm) -> None:
+    with life(lvm) as first:
+        volume = filled(first)
+        snapshot = first.snapshot(volume)
+    dying = Process(lvm)
+    dying.meanwhile = lambda what: dying.die_after_this() if what.startswith("copy ") else None
+    with pytest.raises((Died, Unavailable)), lived(dying) as second:
+        second.driver.create_volume_from_snapshot(wanted("made"), snapshot.id)
+    spec = replace(wanted("made"), properties=Properties(pvc_name="another"))
+    with life(lvm) as third:
+        made = third.driver.create_volume_from_snapshot(spec, snapshot.id)
+    assert made.properties == spec.properties
+    assert lvm.content(lvm.object(made.id)) == ["old"] * 4
 
 
 def test_what_is_left_of_a_copy_from_another_source_is_no_beginning(lvm: FakeLvm) -> None:

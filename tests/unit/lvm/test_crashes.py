@@ -189,6 +189,7 @@ def test_revert(lvm: FakeLvm, layout: str) -> None:
 
     for now, scene in interrupted(lvm, layout, act, Moment.AFTER, Moment.HALFWAY):
         assert len(now.names()) == 2
+        assert now.state.device(now.object(scene.volume)) is None
         assert now.content(now.object(scene.volume)) == [OLD] * 4
         assert now.content(now.object(scene.snapshot)) == [OLD] * 4
         overwrite(now, scene)

@@ -63,8 +63,15 @@ def lose_disks_at(alive: Life, *words: str) -> Callable[[], None]:
 
 
 @pytest.fixture
-def unwiped(alive: Life) -> tuple[Volume, Snapshot]:
-    """A thick revert that got as far as the merge: the area of the snapshot is free, and not wiped."""
+def other(alive: Life) -> Volume:
+    """A thick volume that has nothing to do with it."""
+    return alive.volume("other", MIB)
+
+
+@pytest.fixture
+def unwiped(alive: Life, other: Volume) -> tuple[Volume, Snapshot]:
+    """A thick revert that got as far as the merge: its snapshot's area is free, and not wiped."""
+    assert other.size
     volume, snapshot = snapped(alive)
     bring_back = lose_disks_at(alive, "lvcreate", "tmp-area")
     with pytest.raises(CommandFailed, match="PVs are missing"):
@@ -75,9 +82,11 @@ def unwiped(alive: Life) -> tuple[Volume, Snapshot]:
 
 
 def test_nobody_gets_extents_of_an_area_that_is_not_wiped(
-    alive: Life, unwiped: tuple[Volume, Snapshot]
+    alive: Life, unwiped: tuple[Volume, Snapshot], other: Volume
 ) -> None:
     thin = alive.volume("thin", layout="thin")
+    with pytest.raises(Busy, match="must be finished before"):
+        alive.snapshot(other, "of another")
     calls: list[Callable[[], object]] = [
         lambda: alive.volume("thick"),
         lambda: alive.driver.create_cloned_volume(wanted("clone"), thin.id),
@@ -187,3 +196,19 @@ def test_a_pool_that_failed_stops_no_other(lvm: FakeLvm, fill: str) -> None:
             alive.volume("thin", layout="thin")
         assert type(caught.value) is Unavailable
         assert alive.volume("thick").size == 4 * MIB
+
+
+def test_deleting_takes_the_tails_of_a_growth_that_failed_along(alive: Life) -> None:
+    volume = alive.volume()
+
+    def fail(what: str) -> None:
+        if what.startswith("zero tmp-tail"):
+            raise Unavailable("the disk does not write")
+
+    alive.process.meanwhile = fail
+    with pytest.raises(Unavailable, match="does not write"):
+        alive.driver.extend_volume(volume.id, 8 * MIB)
+    alive.process.meanwhile = lambda _what: None
+    alive.driver.delete_volume(volume.id)
+    alive.drained()
+    assert alive.lvm.names() == []

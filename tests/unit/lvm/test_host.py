@@ -147,3 +147,22 @@ def test_the_search_for_disks_has_a_configuration_of_its_own(lvm: FakeLvm) -> No
     assert host.find_devices() == []
     assert '"a|.*|"' in accepted(lvm.directory / "conf.scan")
     assert not (lvm.directory / "conf").exists()
+
+
+def test_whoever_runs_lvm_while_disks_are_sought_sees_those_of_the_group_alone(
+    lvm: FakeLvm,
+) -> None:
+    host, process = on(lvm)
+    host.find_devices()
+    seen: list[str] = []
+
+    def look(_what: str) -> None:
+        seen.append(accepted(lvm.directory / "conf"))
+        seen.append(accepted(Path(process.environment["LVM_SYSTEM_DIR"])))
+
+    process.meanwhile = look
+    host.find_devices()
+    ours, search = seen
+    assert "/dev/sda" in ours
+    assert '"a|.*|"' not in ours
+    assert '"a|.*|"' in search
