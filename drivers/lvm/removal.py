@@ -130,6 +130,7 @@ class Removal:
         log.info("wiped and removed %s/%s, %d bytes", self._group.name, found.name, found.size)
 
     def _tick(self, _done: int) -> None:
+        self._group.step("go on wiping")
         if self._stopping.is_set():
             raise StorageError("the process ends; the next one wipes the rest")
 

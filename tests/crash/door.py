@@ -50,6 +50,8 @@ class Door:
         self._locked_out: set[tuple[Arg, ...]] = set()
         self.counts = False
         """Whether boundaries are told and counted yet."""
+        self.last_step = ""
+        """The step at which to die, whether boundaries are counted or not."""
 
     def __call__(
         self,
@@ -76,6 +78,8 @@ class Door:
 
     def step(self, what: str) -> None:
         """See `drivers.exec.Run.step`."""
+        if what == self.last_step:
+            die()
         self._meet(boundaries.step(what))
 
     def _meet(self, boundary: Boundary) -> bool:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,13 @@ def home(disks: Disks, bases: Bases) -> Home:
 
 
 def test_a_wiping_goes_on_where_it_was_cut_off(home: Home) -> None:
-    def delete(node: Node) -> None:
-        uuid = filled(node, "source", 3 * SIZE, OLD)
+    def delete(door: Door, node: Node) -> None:
+        filled(node, "source", 3 * SIZE, OLD)
+        door.last_step = "go on wiping"
         node.delete("source")
-        until(lambda: is_wiped_at_start(uuid))
-        die()
+        node.settle()
 
-    assert live(lambda door: alone(home, delete, door)).killed
+    assert live(lambda door: alone(home, partial(delete, door), door)).killed
     assert 0 < marked(home) < 3 * SIZE // EXTENT
     live(lambda door: alone(home, Node.settle, door))
     assert_nothing_is_left(home)
@@ -135,11 +136,6 @@ def device_of(node: Node, name: str) -> str:
 
 def jobs(node: Node) -> list[object]:
     return list(node.driver.get_volume_stats({}, refresh=False).jobs)
-
-
-def is_wiped_at_start(uuid: str) -> bool:
-    device = devicemapper.device(uuid)
-    return device is not None and MARK not in read_part(device.path, 0, MIB)
 
 
 def left_to_merge(uuid: str) -> int:
