@@ -28,7 +28,8 @@ def test_a_thick_volume_is_marked_before_anything_else(lvm: FakeLvm) -> None:
         told = changes(alive)
     assert "--addtag hearth.deleting" in told[0]
     assert told[1].startswith("lvrename")
-    assert [what.split()[0] for what in told[2:]] == ["lvchange", "wipe", *["zero"] * 4, "lvremove"]
+    steps = [what.split()[0] for what in told[2:] if what != "go on wiping"]
+    assert steps == ["lvchange", "wipe", *["zero"] * 4, "lvremove"]
     assert lvm.names() == []
     assert lvm.old_blocks() == set()
 
