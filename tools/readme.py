@@ -1,7 +1,8 @@
-"""`python -m tools.readme [--check]`: the table of README.md, from the registry and the test reports.
+"""`python -m tools.readme [--check]`: the tables of README.md, from the registry and the test reports.
 
 A README that is written by hand claims what was true once. This one lists the drivers that register,
-and the suites whose reports a test run has left in build/junit; without a report nothing is claimed.
+and the suites whose reports a test run has left in build; without a report nothing is claimed. The
+results are published in docs/reference/test-results.md as well, with those of csi-sanity one by one.
 `--check` fails if the drivers' table is not what the registry says, or a suite did not pass.
 """
 
@@ -19,7 +20,9 @@ from tools.stepkit import report
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+RESULTS = ROOT / "docs/reference/test-results.md"
 REPORTS = ROOT / "build/junit"
+SANITY = ROOT / "build/sanity"
 MARKED = re.compile(
     r"(<!-- readme: begin;[^>]*-->\n)(?P<inside>.*)(<!-- readme: end -->)", re.DOTALL
 )
@@ -52,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         return _complain(faults(text, embedded()))
     made = f"{drivers_table(embedded())}\n\n{suites_table(REPORTS)}\n"
     README.write_text(MARKED.sub(lambda found: found[1] + made + found[3], text), encoding="utf-8")
+    RESULTS.write_text(results(REPORTS, SANITY), encoding="utf-8")
     return 0
 
 
@@ -72,6 +76,34 @@ def suites_table(reports: Path) -> str:
         if counted := report.tests([reports / f"{name}.xml"]):
             rows.append(f"| {what} | {counted.passed} | {counted.failed} | {counted.skipped} |")
     return "\n".join(rows)
+
+
+def results(reports: Path, sanity: Path) -> str:
+    """The page on which the results of the drivers' tests are published."""
+    return f"""<!-- Written by `make readme` from the reports of `make test`. -->
+
+# Test results
+
+How the suites of `make test` ended when this page was written. [csi-sanity](csi-sanity.md) says why specs of
+it are skipped.
+
+{suites_table(reports)}
+
+## csi-sanity
+
+| storage | passed | failed | skipped |
+|---|---|---|---|
+{sanity_rows(sanity)}
+"""
+
+
+def sanity_rows(folder: Path) -> str:
+    """How each run of csi-sanity ended; a name that ends with ``-alpha`` is with ``--alpha``."""
+    counted = {path.stem: report.tests([path]) for path in sorted(folder.glob("*.xml"))}
+    return "\n".join(
+        f"| {name} | {each.passed} | {each.failed} | {each.skipped} |"
+        for name, each in counted.items()
+    )
 
 
 def faults(text: str, drivers: Mapping[str, type[VolumeDriver]]) -> list[str]:

@@ -33,6 +33,21 @@ def test_only_suites_with_a_report_are_claimed(tmp_path: Path) -> None:
     ]
 
 
+def test_the_results_have_a_row_for_each_run_of_csi_sanity(tmp_path: Path) -> None:
+    text = (
+        '<testsuites><testsuite tests="103" disabled="1" failures="2" skipped="30"/></testsuites>'
+    )
+    (tmp_path / "thin-alpha.xml").write_text(text)
+    assert "\n| thin-alpha | 70 | 2 | 31 |\n" in readme.results(tmp_path, tmp_path)
+
+
+def test_the_published_results_are_good() -> None:
+    rows = re.findall(
+        r"^\| .* \| \d+ \| (\d+) \| \d+ \|$", readme.RESULTS.read_text(), re.MULTILINE
+    )
+    assert set(rows) <= {"0"}
+
+
 def test_every_suite_is_a_step_that_leaves_a_report() -> None:
     steps = {step.name: step for step in plan.load(PLAN.read_text(), Path("reports"))}
     for name in readme.SUITES:

@@ -131,6 +131,7 @@ def _driver(name: str, driver: type[VolumeDriver]) -> Iterator[str]:
     rows = ["| attribute | value |", "|---|---|", f"| `NAME` | {name} |"]
     rows += [f"| `{each}` | {getattr(driver, each)} |" for each in REQUIRED_TEXTS]
     yield "\n".join(rows)
+    yield "How its tests ended last is on [Test results](../test-results.md)."
     yield "## Configuration"
     yield "The keys of a backend beside `name` and `driver`."
     yield schema.table(driver.Options)
