@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from drivers.errors import Busy, NotFound, OutOfRange, Precondition
+from drivers.errors import Busy, Exhausted, NotFound, OutOfRange, Precondition, Unavailable
 from drivers.lvm import commands, devices, layouts, names, records
 from drivers.lvm.blocks import Tick
 from drivers.lvm.connections import Connections
@@ -88,8 +88,24 @@ class Copies:
             return self._share(spec, shape, content, source, held)
         target = self._volumes.make(spec, shape, content, source)
         if source.kind is source.kind.VOLUME:
-            self._cut(held, target)
+            with self._undone(target.object_id):
+                self._cut(held, target)
         return target
+
+    @contextmanager
+    def _undone(self, object_id: str) -> Iterator[None]:
+        """Discard what was made if there is no room for the rest.
+
+        The caller is sent to another node by that, and nobody would ask for it here again.
+        """
+        try:
+            yield
+        except Exhausted:
+            now = self._group.read()
+            for lv in now.lvs.values():
+                if lv.object_id == object_id:
+                    self._volumes.discard(now, lv)
+            raise
 
     def _is_same(
         self, group: Group, left: Lv, spec: VolumeSpec, source: Source | None, shape: Shape
@@ -102,20 +118,22 @@ class Copies:
         if names.CREATING not in left.tags or names.DELETING in left.tags:
             return False
         begun = records.volume(group, left)
-        cut = any(
-            each.tag(names.COPY) == left.object_id
-            and not {names.CREATING, names.DELETING} & each.tags
-            for each in group.lvs.values()
-        )
-        whole = source is None or source.kind is source.kind.SNAPSHOT or cut
+        lasts = source is None or source.kind is source.kind.SNAPSHOT
         return (
-            whole
+            (lasts or self._has_moment(group, left))
             and not (left.is_thin and source is None)
             and begun.source == source
             and begun.options == shape.options
             and begun.properties == spec.properties
             and begun.size == layouts.rounded(spec.size, shape, group.extent)
             and not self._is_share(group, left)
+        )
+
+    def _has_moment(self, group: Group, left: Lv) -> bool:
+        return any(
+            each.tag(names.COPY) == left.object_id
+            and not {names.CREATING, names.DELETING} & each.tags
+            for each in group.lvs.values()
         )
 
     def _is_share(self, group: Group, left: Lv) -> bool:
@@ -138,7 +156,8 @@ class Copies:
                 commands.snapshot_thin(now.name, held.name, name, skip=False, tags=tags)
             )
         if size > held.size:
-            self._group.run(commands.extend(now.name, name, extents=size // now.extent))
+            with self._undone(object_id):
+                self._group.run(commands.extend(now.name, name, extents=size // now.extent))
         lv = self._volumes.verified(object_id, shape, size)
         self._volumes.finish(lv)
         return self._group.read().lvs[lv.name]
@@ -193,10 +212,15 @@ class Copies:
             with self._group.blocks.opened(connection) as descriptor:
                 yield descriptor, min(length, connection.size)
             if devices.is_invalid(self._group, read):
-                raise Precondition(
-                    f"snapshot {group.name}/{read.name} overflowed while it was copied: it cannot be"
-                    " used; delete it and make a new one"
-                )
+                self._refuse_overflown(read)
+
+    def _refuse_overflown(self, read: Lv) -> None:
+        where = f"snapshot {self._group.name}/{read.name} overflowed while it was copied"
+        if not read.tag(names.COPY):
+            raise Precondition(f"{where}: it cannot be used; delete it and make a new one")
+        with self._group.changing():
+            self._removal.remove(self._group.again(read))
+        raise Unavailable(f"{where}: the copy begins anew, at another moment, when asked again")
 
 
 def _find(group: Group, object_id: str) -> Lv:

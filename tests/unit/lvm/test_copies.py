@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from drivers.errors import Busy, InProgress, InUse, NotFound, OutOfRange, Precondition, Unavailable
+from drivers.errors import (
+    Busy,
+    CommandFailed,
+    Exhausted,
+    InProgress,
+    InUse,
+    NotFound,
+    OutOfRange,
+    Precondition,
+    Unavailable,
+)
 from drivers.exec import deadline
 from drivers.lvm import names
 from drivers.model import MIB, Content, Properties, Source, SourceKind, Volume
@@ -92,9 +102,56 @@ def test_a_snapshot_that_overflows_while_it_is_copied_fails_the_copy(lvm: FakeLv
                 each.overflowed = each.overflowed or what.startswith("copy ")
 
         alive.process.meanwhile = overflow
-        with pytest.raises(Precondition, match="overflowed while it was copied"):
+        with pytest.raises(Unavailable, match="overflowed while it was copied"):
             clone(alive, volume)
         assert alive.driver.find_volume("made") is None
+        # The moment is lost: the next call takes another one.
+        alive.process.meanwhile = lambda _what: None
+        assert lvm.content(lvm.object(clone(alive, volume).id)) == ["old"] * 4
+
+
+def test_a_callers_snapshot_that_overflows_while_it_is_copied_has_to_go(lvm: FakeLvm) -> None:
+    with life(lvm) as alive:
+        snapshot = alive.snapshot(filled(alive))
+
+        def overflow(what: str) -> None:
+            if what.startswith("copy "):
+                lvm.object(snapshot.id).overflowed = True
+
+        alive.process.meanwhile = overflow
+        with pytest.raises(Precondition, match="delete it and make a new one"):
+            alive.driver.create_volume_from_snapshot(wanted("made"), snapshot.id)
+        assert alive.driver.find_volume("made") is None
+
+
+@pytest.mark.parametrize("layout", ["linear", "thin"])
+def test_a_copy_without_room_for_its_snapshot_leaves_nothing(lvm: FakeLvm, layout: str) -> None:
+    """The answer sends the caller to another node, and nobody would ever ask here again."""
+    with life(lvm, **THIN) as alive:
+        volume = filled(alive)
+        room = lvm.free() - (8 if layout == "linear" else 4)
+        lvm.write(lvm.object(alive.volume("other", room * MIB).id), "other")
+        alive.drained()
+        before = lvm.names()
+        with pytest.raises(Exhausted):
+            alive.driver.create_cloned_volume(wanted("made", layout=layout), volume.id)
+        alive.drained()
+        assert lvm.names() == before
+        assert lvm.tagged(names.COPY) == []
+
+
+def test_a_thin_copy_that_cannot_grow_leaves_nothing(lvm: FakeLvm) -> None:
+    with life(lvm, **THIN) as alive:
+        volume = filled(alive, layout="thin")
+
+        def refuse(what: str) -> None:
+            if what.startswith("lvm lvextend"):
+                raise CommandFailed("lvm", 5, "free space in thin pool vg/pool reached threshold.")
+
+        alive.process.meanwhile = refuse
+        with pytest.raises(Exhausted):
+            alive.driver.create_cloned_volume(wanted("made", 6 * MIB, layout="thin"), volume.id)
+        assert len(lvm.names()) == 1
 
 
 def test_a_copy_goes_on_past_the_deadline_and_the_next_call_finds_it(lvm: FakeLvm) -> None:

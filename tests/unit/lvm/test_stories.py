@@ -31,6 +31,7 @@ class Held:
     content: list[str]
     layout: str
     origin: str = ""
+    former: set[str] = field(default_factory=lambda: {""})
 
 
 @dataclass
@@ -122,6 +123,7 @@ class Story:
         held = self.volumes[name]
         for at in range(len(held.content)):
             if self.chance.random() < 0.5:
+                held.former.add(held.content[at])
                 held.content[at] = f"{name}-{next(self.numbers)}"
                 self.lvm.write(self.lvm.object(held.id), held.content[at], at)
 
@@ -172,8 +174,12 @@ class Story:
             return one.driver.revert_to_snapshot(held.id, snapshot.id)  # type: ignore[arg-type]
 
         self.call(act)
-        rest = held.content[len(snapshot.content) :]
-        held.content = snapshot.content + ([""] * len(rest) if held.layout == "thin" else rest)
+        rest = [""] * (len(held.content) - len(snapshot.content))
+        if held.layout != "thin":
+            # Behind the snapshot's end is what was there, or what a snapshot kept that was cut anew.
+            rest = self.lvm.content(self.lvm.object(held.id))[len(snapshot.content) :]
+            assert set(rest) <= held.former | set(held.content)
+        held.content = [*snapshot.content, *rest]
 
     # What must be true
 
