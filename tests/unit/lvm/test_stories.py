@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -20,7 +20,8 @@ from tests.fakes.lvm import Died, FakeLvm, Process
 from tests.fakes.lvm.driver import Life, lived, wanted
 
 STEPS = 25
-LAYOUTS = ("thin", "linear", "striped", "raid1")
+OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 20}
+LAYOUTS = ("thin", "linear", "striped", "raid1", "raid10")
 
 
 @dataclass
@@ -49,27 +50,35 @@ class Story:
     def life(self) -> Life:
         """The present one, or a new one."""
         if self.now is None:
-            process = Process(self.lvm)
-            options: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 20}
-            self.now = self.lives.enter_context(lived(process, **options))
+            self.now = self.lives.enter_context(lived(Process(self.lvm), **OPTIONS))
         return self.now
 
     def call(self, act: Callable[[Life], Volume | object]) -> object:
-        """Call, perhaps die in it, and then call again until it is answered."""
-        if self.chance.random() < 0.6:
-            self.life().process.die_after(self.chance.randrange(1, 12))
-        try:
-            answer = act(self.life())
-            if not self.life().process.dead:
-                self.life().process.die_after(None)
-                return answer
-        except (Died, StorageError):
-            if not self.life().process.dead:
-                self.life().process.die_after(None)
-                raise
+        """Call, die in it perhaps more than once, and call again until it is answered."""
+        while True:
+            process = self.life().process
+            if self.chance.random() < 0.6:
+                process.die_after(self.chance.randrange(1, 12))
+            try:
+                answer = act(self.life())
+                if not process.dead:
+                    return answer
+            except (Died, StorageError):
+                if not process.dead:
+                    raise
+            finally:
+                process.die_after(None)
+                if process.dead:
+                    self.bury()
+
+    def bury(self) -> None:
+        """End the driver whose process is dead; the next one may die as it begins."""
         self.lives.close()
         self.now = None
-        return act(self.life())
+        if self.chance.random() < 0.3:
+            process = Process(self.lvm, dies_at=self.chance.randrange(6))
+            with suppress(Died, StorageError), lived(process, **OPTIONS):
+                pass
 
     def new_name(self) -> str:
         """A name that nothing has had."""
