@@ -95,6 +95,18 @@ def test_tags_and_what_is_packed_in_them(group: report.Group) -> None:
     assert group.lvs["vol-str"].tags == frozenset()
 
 
+def test_the_tags_of_hidden_volumes_are_no_marks_of_ours() -> None:
+    """LVM tags the metadata volumes of a RAID like the volume, and leaves them so for ever."""
+    row = {
+        "lv_name": "[made_rmeta_0]",
+        "lv_tags": "hearth.creating,hearth.id=1",
+        "lv_parent": "made",
+    }
+    text = json.loads(SAMPLE)
+    text["report"][0]["lv"].append({**text["report"][0]["lv"][0], **row})
+    assert report.parse(json.dumps(text)).lvs["made_rmeta_0"].tags == frozenset()
+
+
 def test_the_uuid_of_the_device(group: report.Group) -> None:
     thin = group.lvs[THIN]
     assert group.dm_uuid(thin) == "LVM-" + group.id + "De1f8rESQedUStPKR0CsTy4Qwb8DwkNh"
