@@ -47,6 +47,12 @@ def test_a_step_that_hangs_is_ended_with_its_children_and_fails() -> None:
     assert "not done after 1 s" in ended.why
 
 
+def test_a_step_that_a_signal_ended_says_which() -> None:
+    (ended,) = Runner(1, [0]).run([python("shot", "import os; os.kill(os.getpid(), 9)")])
+    assert ended.outcome is Outcome.FAILED
+    assert "ended by SIGKILL" in ended.why
+
+
 def test_a_program_that_is_missing_fails_its_step() -> None:
     (ended,) = Runner(1, [0]).run([Step("absent", ("/nonexistent/program",))])
     assert ended.outcome is Outcome.FAILED

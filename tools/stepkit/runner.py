@@ -100,7 +100,8 @@ class Runner:
             why = f"not done after {step.seconds:.0f} s"
             return Ended(step, Outcome.FAILED, seconds, last, why)
         if code != 0:
-            return Ended(step, Outcome.FAILED, seconds, last, f"exit status {code}: {last}")
+            how = f"exit status {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
+            return Ended(step, Outcome.FAILED, seconds, last, f"{how}: {last}")
         return Ended(step, Outcome.PASSED, seconds, last)
 
     def _stream(self, step: Step, process: subprocess.Popen[str]) -> str:
