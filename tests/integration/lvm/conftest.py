@@ -12,7 +12,7 @@ from tests.integration.lvm import bench
 
 @pytest.fixture(scope="module")
 def volume_group() -> Iterator[str]:
-    with bench.disks([300 * MIB] * 4) as devices, bench.group(devices, pool="400m") as name:
+    with bench.disks([400 * MIB] * 4) as devices, bench.group(devices, pool="240m") as name:
         yield name
 
 
