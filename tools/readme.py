@@ -36,9 +36,9 @@ FEATURES: Mapping[str, str] = {
 SUITES: Mapping[str, str] = {
     "unit": "pure parts, and services over stateful fakes",
     "kit": "the compliance kit rejects broken drivers, and serves outsiders",
-    "compliance": "both drivers pass the compliance kit on real storage",
-    "integration": "bytes, capacity, stale data, 1,000 concurrent calls on real LVM",
-    "crash": "killed before and after every step",
+    "compliance": "the loop driver passes the compliance kit on real storage",
+    "integration": "bytes, capacity and stale data on real LVM, also through CSI",
+    "crash": "killed in the middle of work, and at each point of some calls",
     "sanity": "the real csi-sanity on LVM thin, LVM thick and loop",
     "sanity-alpha": "the same with everything that CSI marks as alpha",
     "lab": "the lab itself",
