@@ -23,7 +23,9 @@ from drivers.lvm.records import SNAPSHOT
 from drivers.lvm.report import Group, Lv
 
 STALE = 0.5
-"""Seconds that a question about capacity waits for LVM before it is answered from memory."""
+"""Seconds that a question waits for a report of LVM before it is answered from memory."""
+ASKING = 2.0
+"""Seconds that the question for the largest volume waits for its turn with LVM's allocator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,13 @@ class Capacity:
     def largest(self, group: Group, shape: Shape, *, ask: bool) -> int | None:
         """The bytes of the largest volume that a create would serve.
 
-        ``ask`` allows LVM runs, of which none is made while the group is being changed: then the
-        answer is the last one known for this shape, or what would fit if free space were in one piece.
-        Without it, None says that it was never asked.
+        ``ask`` allows LVM runs. Where others keep LVM busy, the answer is the last one known for this
+        shape, or what would fit if free space were in one piece. Without it, None says that it was
+        never asked.
         """
         if shape.layout is Layout.THIN:
             return max((self.room_in(group, pool) for pool in self.pools(group)), default=0)
-        if ask and not self._group.is_changing():
+        if ask:
             with suppress(Busy, Unavailable):
                 self._learn(shape)
         if (known := self._largest.get(shape)) is not None:
@@ -166,7 +168,7 @@ class Capacity:
         now = self._group.inventory.fingerprint()
         known = self._largest.get(shape)
         if known is None or known[0] != now:
-            with soon(STALE):
+            with soon(ASKING):
                 self._largest[shape] = now, self._ask(shape)
 
     def _ask(self, shape: Shape) -> int:

@@ -111,13 +111,6 @@ class VolumeGroup:
         finally:
             self._changing.release()
 
-    def is_changing(self) -> bool:
-        """Whether somebody changes the group right now."""
-        if self._changing.acquire(blocking=False):
-            self._changing.release()
-            return False
-        return True
-
     def run(self, argv: Sequence[str]) -> Result:
         """Run one of `commands`; raises the named errors of `host`."""
         return self._lvm.run(argv)
