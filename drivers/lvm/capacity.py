@@ -23,9 +23,9 @@ from drivers.lvm.records import SNAPSHOT
 from drivers.lvm.report import Group, Lv
 
 STALE = 0.5
-"""Seconds that a question waits for a report of LVM before it is answered from memory."""
+"""Seconds that a lookup waits for a report of LVM before it is answered from memory."""
 ASKING = 2.0
-"""Seconds that the question for the largest volume waits for its turn with LVM's allocator."""
+"""Seconds that a question about capacity waits for LVM: an old answer would be wrong here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from drivers import interface
 from drivers.errors import Precondition
 from drivers.exec import Run
 from drivers.lvm import devices, layouts, records, setup
-from drivers.lvm.capacity import STALE, Capacity
+from drivers.lvm.capacity import ASKING, STALE, Capacity
 from drivers.lvm.connections import Connections
 from drivers.lvm.copies import Copies
 from drivers.lvm.group import VolumeGroup
@@ -113,7 +113,7 @@ class LvmDriver(
         if refresh and not self._group.known:
             self._group.open()  # `hearth backend list` only looks, and heals nothing
         inventory = self._group.inventory
-        now = inventory.recent(STALE) if refresh else inventory.latest()
+        now = inventory.recent(ASKING) if refresh else inventory.latest()
         largest = self._capacity.largest(now, shape, ask=refresh)
         stats = self._counted(now)
         return replace(
