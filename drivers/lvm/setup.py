@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from drivers.errors import Invalid, StorageError, Unavailable
@@ -77,9 +78,15 @@ def _check_pool(group: Group, name: str) -> None:
 
 
 def _check_discard(path: str) -> None:
-    device = Path("/sys/class/block") / Path(path).resolve().name
-    queue = device / "queue" if (device / "queue").exists() else device.resolve().parent / "queue"
-    if int((queue / "discard_max_bytes").read_text()) == 0:
+    try:
+        number = Path(path).stat().st_rdev
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+        # A partition has no queue of its own.
+        queue = device / "queue" if (device / "queue").exists() else device.parent / "queue"
+        largest = int((queue / "discard_max_bytes").read_text())
+    except OSError as error:
+        raise Unavailable(f"cannot tell whether the disk {path} can discard: {error}") from error
+    if largest == 0:
         raise Invalid(f"wipe: discard, but the disk {path} cannot discard: use wipe: zero")
 
 
