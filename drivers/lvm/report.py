@@ -199,9 +199,9 @@ def _pv(row: Mapping[str, str]) -> Pv:
 
 def _lv(row: Mapping[str, str], segments: Sequence[Segment]) -> Lv:
     # LVM gives a new RAID volume's tags to its hidden metadata volumes too, and never takes them off:
-    # what stands there is no mark of ours.
-    hidden = row["lv_name"].startswith("[")
-    tags = frozenset(tag for tag in row["lv_tags"].split(",") if tag and not hidden)
+    # what stands there is no mark of ours. A snapshot that is being merged is hidden and keeps its own.
+    is_part = row["lv_role"].startswith("private,raid")
+    tags = frozenset(tag for tag in row["lv_tags"].split(",") if tag and not is_part)
     return Lv(
         name=row["lv_name"].strip("[]"),
         uuid=row["lv_uuid"],
