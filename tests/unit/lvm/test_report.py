@@ -97,14 +97,14 @@ def test_tags_and_what_is_packed_in_them(group: report.Group) -> None:
 
 def test_the_tags_of_hidden_volumes_are_no_marks_of_ours() -> None:
     """LVM tags the metadata volumes of a RAID like the volume, and leaves them so for ever."""
-    row = {
-        "lv_name": "[made_rmeta_0]",
-        "lv_tags": "hearth.creating,hearth.id=1",
-        "lv_parent": "made",
-    }
+    part = {"lv_name": "[made_rmeta_0]", "lv_role": "private,raid,metadata"}
+    merging = {"lv_name": "[eaten]", "lv_role": "public,snapshot,thicksnapshot"}
     text = json.loads(SAMPLE)
-    text["report"][0]["lv"].append({**text["report"][0]["lv"][0], **row})
-    assert report.parse(json.dumps(text)).lvs["made_rmeta_0"].tags == frozenset()
+    lvs = text["report"][0]["lv"]
+    lvs.extend([{**lvs[0], "lv_tags": "hearth.creating", **row} for row in (part, merging)])
+    found = report.parse(json.dumps(text)).lvs
+    assert found["made_rmeta_0"].tags == frozenset()
+    assert found["eaten"].tags == {"hearth.creating"}
 
 
 def test_the_uuid_of_the_device(group: report.Group) -> None:
