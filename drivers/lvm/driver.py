@@ -110,8 +110,6 @@ class LvmDriver(
 
     def get_volume_stats(self, options: Mapping[str, str], *, refresh: bool) -> VolumeStats:
         shape = layouts.shape(options, self._lvm_options)
-        if refresh and not self._group.known:
-            self._group.open()  # `hearth backend list` only looks, and heals nothing
         inventory = self._group.inventory
         now = inventory.recent(ASKING) if refresh else inventory.latest()
         largest = self._capacity.largest(now, shape, ask=refresh)

@@ -46,11 +46,6 @@ class VolumeGroup:
         return self._inventory
 
     @property
-    def known(self) -> bool:
-        """Whether the group was found and read."""
-        return self._inventory is not None
-
-    @property
     def id(self) -> str:
         """The backend id."""
         return self.inventory.latest().id
