@@ -17,6 +17,6 @@ class RevertDriver(ABC):
         Keeps the volume's id and present size (what lies beyond the snapshot's size reads as zeros or
         as it was), the snapshot itself and every other one, and all ids. Raises `NotFound`,
         `Invalid` if the snapshot is not one of this volume, and `InUse` while somebody has the volume
-        open. While it is unfinished after a crash, connecting and growing the volume raise
-        `Busy`.
+        open. While it is unfinished after a crash, growing the volume raises `Busy`, and connecting it
+        raises `Busy` or finishes the revert first: nobody sees it half reverted.
         """

@@ -6,7 +6,8 @@ the old volume goes. Until then the old one is the volume, afterwards the new on
 Thick: LVM merges the snapshot into its origin and consumes it. So what the snapshot was is first noted on
 the origin, its COW area's extents too; after the merge these are wiped (they hold blocks of the origin) and
 the snapshot is cut anew, which shows the same bytes. The note is taken off last, and as long as it is there,
-nobody connects, grows or snapshots the volume. Whatever point a process died at, `resume` goes on.
+nobody grows or snapshots the volume, and whoever connects it finishes the revert first. Whatever point
+a process died at, `Revert.finish` goes on.
 """
 
 from __future__ import annotations
