@@ -2,7 +2,8 @@
 
 Everything that starts a process goes through a `Run`. That gives one place for the environment, the
 deadline, the exit status and the log line, and one seam where a test puts a stateful fake instead.
-Nothing else imports ``subprocess`` (an import contract holds it to that).
+Nothing else but `drivers.residents`, which it uses, imports ``subprocess`` (an import contract holds it
+to that).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from drivers.errors import Busy, CommandFailed, Unavailable
+from drivers.residents import Resident, Residents
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class Run(Protocol):
         wait: bool = False,
         pass_fds: Sequence[int] = (),
         environment: Mapping[str, str] = NOTHING,
+        resident: Resident | None = None,
     ) -> Result:
         """Run ``argv`` with an empty standard input and return what it said.
 
@@ -90,7 +93,8 @@ class Run(Protocol):
         caller's deadline: interrupting a change of LVM metadata is worse than answering late.
         Without it the program gets SIGTERM at the deadline and the call raises `Busy`.
         ``pass_fds`` stay open in the program under their own numbers; ``environment`` is added to
-        what every program gets.
+        what every program gets. ``resident`` may take the command instead of a new process: for
+        commands that end by themselves and soon, and are given ``wait``.
         """
         ...
 
@@ -116,6 +120,7 @@ class Host:
         self._environment = {"LC_ALL": "C", "PATH": PATH, **environment}
         self._observe = observe
         self._grace = grace
+        self._residents = Residents()
 
     def step(self, what: str) -> None:
         """See `Run.step`."""
@@ -128,11 +133,16 @@ class Host:
         wait: bool = False,
         pass_fds: Sequence[int] = (),
         environment: Mapping[str, str] = NOTHING,
+        resident: Resident | None = None,
     ) -> Result:
         args = tuple(os.fspath(arg) for arg in argv)
         began = time.monotonic()
-        result = self._finish(
-            args, None if wait else remaining(), pass_fds, {**self._environment, **environment}
+        surroundings = {**self._environment, **environment}
+        said = self._residents.ask(resident, args, surroundings) if resident else None
+        result = (
+            Result(args, *said)
+            if said
+            else self._finish(args, None if wait else remaining(), pass_fds, surroundings)
         )
         seconds = time.monotonic() - began
         log.debug("%s -> %d in %.3f s", shlex.join(args), result.code, seconds)

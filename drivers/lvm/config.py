@@ -16,6 +16,7 @@ from pathlib import Path
 # udev: nodes are made by LVM itself, which needs no udevd and was seen to go along with one.
 # wait_for_locks: a lock held for ever must not hold a call for ever; `host` retries.
 # monitoring, use_lvmpolld: no dmeventd and no polling daemon in a container.
+FILE = "lvm.conf"
 TEXT = """\
 # Written by Hearth at every start; changes are lost.
 devices {{
@@ -54,6 +55,6 @@ def write(directory: Path, devices: Sequence[str] | None) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     accepted = [f'"a|^{re.escape(path)}$|"' for path in devices or ()]
     rules = ['"a|.*|"'] if devices is None else [*accepted, '"r|.*|"']
-    draft = directory / "lvm.conf.new"
+    draft = directory / f"{FILE}.new"
     draft.write_text(TEXT.format(filter=", ".join(rules)))
-    draft.replace(directory / "lvm.conf")
+    draft.replace(directory / FILE)

@@ -14,11 +14,19 @@ from pathlib import Path
 from drivers.errors import Busy, CommandFailed, Exhausted, Exists, InUse, NotFound, StorageError
 from drivers.exec import Result, Run, remaining
 from drivers.lvm import commands, config, report
+from drivers.residents import Resident
 
 
 class Unchanged(StorageError):
     """LVM found that there was nothing to change. It says so with the status of a failure."""
 
+
+RESIDENT = Path(__file__).with_name("resident.py")
+QUICK = frozenset({"fullreport", "lvchange", "lvcreate", "lvextend", "lvremove", "lvrename"})
+"""What the resident may run: not what waits for something, like a merge."""
+PLAIN = re.compile(r"[^\s'\"]+")
+WORDS = 60
+"""LVM's library splits its one line of text at blanks, minds quotes, and takes 64 words."""
 
 LOCKED = re.compile(r"[Cc]an't get lock|Cannot get lock|flock.* failed")
 FAILURES: tuple[tuple[re.Pattern[str], type[StorageError], str], ...] = (
@@ -98,7 +106,8 @@ class Lvm:
         while True:
             began = time.monotonic()
             try:
-                return self._run(argv, wait=True, environment=self._environment)
+                resident = self._resident() if _is_quick(argv) else None
+                return self._run(argv, wait=True, environment=self._environment, resident=resident)
             except CommandFailed as failed:
                 if not LOCKED.search(failed.stderr):
                     raise _named(failed) from failed
@@ -114,6 +123,19 @@ class Lvm:
     def step(self, what: str) -> None:
         """See `drivers.exec.Run.step`."""
         self._run.step(what)
+
+    def _resident(self) -> Resident | None:
+        try:
+            read = (self._directory / config.FILE).stat()
+        except FileNotFoundError:
+            return None
+        return Resident(RESIDENT, (read.st_ino, read.st_mtime_ns))
+
+
+def _is_quick(argv: Sequence[str]) -> bool:
+    """Whether the resident can be given a command."""
+    plain = all(PLAIN.fullmatch(word) for word in argv)
+    return argv[1] in QUICK and len(argv) <= WORDS and plain
 
 
 def _named(failed: CommandFailed) -> StorageError:

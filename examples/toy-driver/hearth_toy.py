@@ -14,6 +14,7 @@ from drivers import errors, interface
 from drivers.model import MIB, Connection, Content, Volume, VolumeId, VolumeSpec, VolumeStats
 
 KEY = "user.hearth"  # the extended attribute with what is known of a volume
+DECODER = msgspec.json.Decoder(Volume)  # made once: msgspec may crash where two threads make theirs
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,7 +101,7 @@ class ToyDriver(interface.VolumeDriver):
         volumes = {}
         for file in self.options.directory.glob("*.raw"):
             with suppress(FileNotFoundError):  # deleted meanwhile
-                kept = msgspec.json.decode(os.getxattr(file, KEY), type=Volume)
+                kept = DECODER.decode(os.getxattr(file, KEY))
                 volumes[kept.id] = replace(kept, size=file.stat().st_size)
         return volumes
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from drivers.exec import Host
 from drivers.lvm import commands, devicemapper
 from drivers.lvm.host import Lvm
 from drivers.lvm.report import Group, Lv
 from drivers.model import MIB
 from tests.crash.disks import EXTENT, GROUP, START, data
+from tests.crash.door import HOST
 from tests.crash.node import NAME, Home, Node
 
 MARK = b"a block of the crash tests, "
@@ -53,7 +53,7 @@ def snapshot_content(node: Node, name: str) -> bytes:
 
 def look(home: Home) -> tuple[Lvm, Group]:
     """The group as LVM itself reports it, asked beside the driver."""
-    lvm = Lvm(Host(), GROUP, home.runtime / NAME)
+    lvm = Lvm(HOST, GROUP, home.runtime / NAME)
     return lvm, lvm.report()
 
 

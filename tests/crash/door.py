@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from drivers.errors import CommandFailed
-from drivers.exec import NOTHING, Arg, Host, Result
+from drivers.exec import Arg, Host, Result
 from drivers.lvm.host import LOCKED
 from tests.crash import boundaries
 from tests.crash.boundaries import Boundary
 
+HOST = Host()
+"""Behind every door, also for looks past it. It is used in forked processes only, each of which has its own
+copy, and starts its own LVM."""
 SOON = 0.03
 """Seconds from the start of a program to the death of the process that started it."""
 
@@ -41,7 +45,7 @@ class Door:
     """A `Run` that tells each boundary before it lets anything happen."""
 
     def __init__(self, tell: Callable[[Boundary], None], death: Death | None) -> None:
-        self._inner = Host()
+        self._inner = HOST
         self._tell = tell
         self._death = death
         self._guard = threading.Lock()
@@ -53,21 +57,13 @@ class Door:
         self.last_step = ""
         """The step at which to die, whether boundaries are counted or not."""
 
-    def __call__(
-        self,
-        argv: Sequence[Arg],
-        *,
-        ok: Sequence[int] = (0,),
-        wait: bool = False,
-        pass_fds: Sequence[int] = (),
-        environment: Mapping[str, str] = NOTHING,
-    ) -> Result:
+    def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         """See `drivers.exec.Run`."""
         again = tuple(argv) in self._locked_out
         self._locked_out.discard(tuple(argv))
         dies = not again and self._meet(boundaries.program(argv))
         try:
-            return self._inner(argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment)
+            return self._inner(argv, **manner)
         except CommandFailed as failed:
             if LOCKED.search(failed.stderr):
                 self._locked_out.add(tuple(argv))

@@ -30,6 +30,8 @@ from drivers.model import (
     VolumeSpec,
 )
 
+DECODER = msgspec.json.Decoder(Snapshot)
+
 
 class RightDriver(
     ToyDriver, interface.SnapshotDriver, interface.CloneDriver, interface.RevertDriver
@@ -141,7 +143,7 @@ class RightDriver(
         snapshots = {}
         for file in self.options.directory.glob("*.cut"):
             with suppress(FileNotFoundError):
-                snapshot = msgspec.json.decode(os.getxattr(file, KEY), type=Snapshot)
+                snapshot = DECODER.decode(os.getxattr(file, KEY))
                 snapshots[snapshot.id] = snapshot
         return snapshots
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 from threading import current_thread, main_thread
-from typing import Never
+from typing import Any, Never
 
 from drivers.errors import CommandFailed, InUse, Unavailable
 from drivers.exec import NOTHING, Arg, Result
@@ -91,20 +91,12 @@ class Process:
 
     # Run
 
-    def __call__(
-        self,
-        argv: Sequence[Arg],
-        *,
-        ok: Sequence[int] = (0,),
-        wait: bool = False,
-        pass_fds: Sequence[int] = (),
-        environment: Mapping[str, str] = NOTHING,
-    ) -> Result:
+    def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         args = [os.fspath(arg) for arg in argv]
-        self.environment = environment
-        with self._event(Event(" ".join(args), wait)) as halfway:
+        self.environment = manner.get("environment", NOTHING)
+        with self._event(Event(" ".join(args), manner.get("wait", False))) as halfway:
             result = self.lvm.run(args, halfway=halfway)
-        if result.code not in ok:
+        if result.code not in manner.get("ok", (0,)):
             raise CommandFailed(args[0], result.code, result.stderr)
         return result
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drivers import quiesce
 from drivers.errors import Unavailable
-from drivers.exec import NOTHING, Arg, Host, Result
+from drivers.exec import Arg, Host, Result
 from drivers.lvm.capacity import STALE
 from drivers.model import MIB, SizeRange, SnapshotSpec, Volume, VolumeSpec
 from tests.integration.lvm import bench
@@ -28,18 +29,10 @@ class Slow(Host):
 
     what = "fullreport"
 
-    def __call__(
-        self,
-        argv: Sequence[Arg],
-        *,
-        ok: Sequence[int] = (0,),
-        wait: bool = False,
-        pass_fds: Sequence[int] = (),
-        environment: Mapping[str, str] = NOTHING,
-    ) -> Result:
+    def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         if self.what in argv:
             time.sleep(max(STALE, quiesce.LIMIT) + 0.5)
-        return super().__call__(argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment)
+        return super().__call__(argv, **manner)
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
-from drivers.exec import NOTHING, Arg, Host, Result
+from drivers.exec import Arg, Host, Result
 from drivers.model import MIB, Content, FsType, Volume, VolumeId
 from tests.integration.node.conftest import SMALLEST, World, wired
 
@@ -31,20 +32,10 @@ class Mortal(Host):
     def step(self, what: str) -> None:
         self._pass(what)
 
-    def __call__(
-        self,
-        argv: Sequence[Arg],
-        *,
-        ok: Sequence[int] = (0,),
-        wait: bool = False,
-        pass_fds: Sequence[int] = (),
-        environment: Mapping[str, str] = NOTHING,
-    ) -> Result:
+    def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         name = " ".join(os.fspath(each) for each in argv[:2])
         self._pass(f"before {name}")
-        result = super().__call__(
-            argv, ok=ok, wait=wait, pass_fds=pass_fds, environment=environment
-        )
+        result = super().__call__(argv, **manner)
         self._pass(f"after {name}")
         return result
 

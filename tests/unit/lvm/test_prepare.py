@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drivers.errors import Exists, Invalid, StorageError
-from drivers.exec import NOTHING, Arg, Result
+from drivers.exec import Arg, Result
 from drivers.lvm.prepare import Plan, create
 
 
@@ -20,15 +21,7 @@ class Node:
         self.groups = groups
         self.ran: list[str] = []
 
-    def __call__(
-        self,
-        argv: Sequence[Arg],
-        *,
-        ok: Sequence[int] = (0,),
-        wait: bool = False,
-        pass_fds: Sequence[int] = (),
-        environment: Mapping[str, str] = NOTHING,
-    ) -> Result:
+    def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         args = tuple(os.fspath(arg) for arg in argv)
         self.ran.append(" ".join(args[:2]))
         return Result(args, 0, "".join(f"  {name}\n" for name in self.groups), "")

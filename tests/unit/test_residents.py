@@ -1,0 +1,132 @@
+"""Programs that are kept running, with a small one that does what it is told."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from drivers import residents
+from drivers.errors import CommandFailed
+from drivers.exec import Host
+from drivers.residents import Resident
+
+SCRIPT = """\
+import os, sys, time
+print("ready", flush=True)
+for line in sys.stdin:
+    name, what, *words = line.split()
+    if what == "die":
+        os._exit(7)
+    if what == "leave":
+        os.close(0)
+        os._exit(0)
+    if what == "sleep":
+        time.sleep(float(words[0]))
+    out = f"{os.getpid()} {os.environ.get('MARK')} {words}"
+    code = 5 if what == "fail" else 0
+    print(code, len(out), len(what), flush=True)
+    print(out, what, sep="", end="", flush=True)
+"""
+
+
+@pytest.fixture
+def resident(tmp_path: Path) -> Resident:
+    script = tmp_path / "echo.py"
+    script.write_text(SCRIPT)
+    return Resident(script)
+
+
+def said(host: Host, resident: Resident, *words: str, **environment: str) -> list[str]:
+    done = host(["echo", *words], wait=True, environment=environment, resident=resident)
+    return done.stdout.split(" ", 2)
+
+
+def test_one_process_takes_command_after_command(resident: Resident) -> None:
+    host = Host()
+    first, second = (said(host, resident, "say", word) for word in ("one", "two"))
+    assert first[0] == second[0] != str(os.getpid())
+    assert [first[2], second[2]] == ["['one']", "['two']"]
+
+
+def test_both_outputs_and_the_status_are_those_of_the_command(resident: Resident) -> None:
+    seen: list[tuple[str, int, float]] = []
+    host = Host(observe=lambda *told: seen.append(told))
+    with pytest.raises(CommandFailed, match="fail") as caught:
+        said(host, resident, "fail")
+    assert caught.value.code == 5
+    assert [told[:2] for told in seen] == [("echo", 5)]
+
+
+def test_another_environment_has_another_process(resident: Resident) -> None:
+    host = Host()
+    one, two = said(host, resident, "say", MARK="1"), said(host, resident, "say", MARK="2")
+    assert one[0] != two[0]
+    assert [one[1], two[1]] == ["1", "2"]
+    assert said(host, resident, "say", MARK="1")[0] == one[0]
+
+
+def test_what_it_read_at_its_start_has_changed(resident: Resident) -> None:
+    host = Host()
+    before = said(host, resident, "say")
+    after = said(host, Resident(resident.script, (1,)), "say")
+    assert before[0] != after[0]
+
+
+def test_one_that_dies_at_work_is_a_process_that_was_killed(resident: Resident) -> None:
+    host = Host()
+    before = said(host, resident, "say")
+    with pytest.raises(CommandFailed) as caught:
+        said(host, resident, "die")
+    assert caught.value.code == 7
+    assert said(host, resident, "say")[0] != before[0]
+
+
+def test_one_that_died_in_its_sleep_is_not_missed(resident: Resident) -> None:
+    host = Host()
+    pid = int(said(host, resident, "say")[0])
+    os.kill(pid, 9)
+    time.sleep(0.1)
+    # Nothing was begun, so an ordinary process takes the command: the program `echo`.
+    assert said(host, resident, "say") == ["say\n"]
+    assert int(said(host, resident, "say")[0]) != pid
+
+
+def test_who_finds_it_busy_starts_a_process(
+    resident: Resident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residents, "PATIENCE", 0.05)
+    host = Host()
+    said(host, resident, "say")
+    with ThreadPoolExecutor() as pool:
+        busy = pool.submit(said, host, resident, "sleep", "0.5")
+        time.sleep(0.2)
+        assert said(host, resident, "say") == ["say\n"]
+        assert busy.result()[2] == "['0.5']"
+
+
+def test_one_that_cannot_start_is_not_tried_again(tmp_path: Path) -> None:
+    script, tries = tmp_path / "broken.py", tmp_path / "tries"
+    script.write_text(f"open({str(tries)!r}, 'a').write('x'); raise SystemExit(1)")
+    host = Host()
+    for _ in range(3):
+        assert said(host, Resident(script), "say") == ["say\n"]
+    assert tries.read_text() == "x"
+
+
+def test_an_old_one_makes_room(resident: Resident, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(residents, "LIFE", 2)
+    host = Host()
+    pids = [said(host, resident, "say")[0] for _ in range(3)]
+    assert pids[0] == pids[1] != pids[2]
+
+
+def test_it_ends_with_its_door(resident: Resident) -> None:
+    host = Host()
+    pid = int(said(host, resident, "say")[0])
+    del host
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
