@@ -10,10 +10,11 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from drivers.exec import Host
+from drivers.exec import Arg, Host, Result
 from drivers.lvm import commands, config
 from drivers.lvm.host import Lvm
 
@@ -24,8 +25,9 @@ Times = dict[str, list[float]]
 class Processes(Host):
     """A door that starts a process for each command."""
 
-    def __call__(self, *args: object, **manner: object) -> object:  # type: ignore[override]
-        return super().__call__(*args, **{**manner, "resident": None})  # type: ignore[arg-type]
+    def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
+        """See `drivers.exec.Run`."""
+        return super().__call__(argv, **{**manner, "resident": None})
 
 
 def work(number: int) -> Iterator[tuple[str, list[str]]]:
