@@ -11,10 +11,11 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+from drivers import proof
 from drivers.errors import Invalid, OutOfRange, Precondition
-from drivers.model import MIB, Connection, Content, Image, VolumeId
+from drivers.model import MIB, Content, Image, VolumeId
 
 if TYPE_CHECKING:
     from drivers.interface.volume import VolumeDriver
@@ -38,8 +39,8 @@ def write_image(
             f"the image has {size} bytes, volume {volume_id} only {volume.size}: make it larger"
         )
     driver.set_content(volume_id, Content.FORMATTING)
-    with _connected(driver, volume_id) as connection:
-        written = _copy_in(connection, image, size)
+    with _connected(driver, volume_id, "r+b") as device:
+        written = _copy_in(device, image, size)
     if written != Image(size, sha256.lower()):
         raise Invalid(
             f"the image has {written.size} bytes with SHA-256 {written.sha256},"
@@ -52,7 +53,7 @@ def write_image(
 def read_image(driver: VolumeDriver, volume_id: VolumeId, image: BinaryIO) -> Image:
     """See `VolumeDriver.copy_volume_to_image`."""
     digest, total = hashlib.sha256(), 0
-    with _connected(driver, volume_id) as connection, connection.path.open("rb", 0) as device:
+    with _connected(driver, volume_id, "rb") as device:
         while chunk := device.read(CHUNK):
             digest.update(chunk)
             image.write(chunk)
@@ -61,25 +62,27 @@ def read_image(driver: VolumeDriver, volume_id: VolumeId, image: BinaryIO) -> Im
 
 
 @contextmanager
-def _connected(driver: VolumeDriver, volume_id: VolumeId) -> Iterator[Connection]:
+def _connected(driver: VolumeDriver, volume_id: VolumeId, mode: str) -> Iterator[BinaryIO]:
     connection = driver.initialize_connection(volume_id)
     try:
-        yield connection
+        # Opened as it is: not made if it is missing, nor cut to nothing.
+        with connection.path.open(mode, 0) as device:
+            proof.require(connection, device.fileno())
+            yield cast(BinaryIO, device)
     finally:
         driver.terminate_connection(volume_id)
 
 
-def _copy_in(connection: Connection, image: BinaryIO, size: int) -> Image:
+def _copy_in(device: BinaryIO, image: BinaryIO, size: int) -> Image:
     digest, total = hashlib.sha256(), 0
-    with connection.path.open("r+b", 0) as device:
-        # One byte more is asked for, so that a stream that is too long is seen.
-        while chunk := image.read(min(CHUNK, size + 1 - total)):
-            digest.update(chunk)
-            total += len(chunk)
-            if total > size:
-                break
-            _write_all(device.fileno(), chunk)
-        os.fsync(device.fileno())
+    # One byte more is asked for, so that a stream that is too long is seen.
+    while chunk := image.read(min(CHUNK, size + 1 - total)):
+        digest.update(chunk)
+        total += len(chunk)
+        if total > size:
+            break
+        _write_all(device.fileno(), chunk)
+    os.fsync(device.fileno())
     return Image(total, digest.hexdigest())
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +20,9 @@ from drivers.errors import Precondition, Unavailable
 from drivers.exec import Run
 from drivers.model import MIB, Connection
 from drivers.mountinfo import Device as Number
+from drivers.proof import number_of, require, size_of
 
-BLKGETSIZE64 = 0x80081272
 BLKROSET = 0x125D
-LOOP_GET_STATUS64 = 0x4C05
 
 NOTHING_FOUND = 2
 AMBIVALENT = 8
@@ -115,19 +113,6 @@ def opened(connection: Connection) -> Iterator[Device]:
         os.close(descriptor)
 
 
-def number_of(descriptor: int) -> Number | None:
-    """The major and minor number of an open block device, None for any other file."""
-    found = os.fstat(descriptor)
-    if not stat.S_ISBLK(found.st_mode):
-        return None
-    return os.major(found.st_rdev), os.minor(found.st_rdev)
-
-
-def size_of(descriptor: int) -> int:
-    """The bytes of an open block device."""
-    return int.from_bytes(fcntl.ioctl(descriptor, BLKGETSIZE64, bytes(8)), "little")
-
-
 def signature(device: Device, run: Run) -> Signature | None:
     """What blkid finds on the device, None for nothing at all.
 
@@ -168,36 +153,7 @@ def _proven(connection: Connection, descriptor: int) -> Device:
         raise Unavailable(f"{connection.path} is not a block device")
     if not (connection.dm_uuid or connection.backing_file):
         raise Unavailable(f"nothing tells what device {connection.path} must be; it is not used")
-    if connection.dm_uuid:
-        _require_dm_uuid(connection, number)
-    if connection.backing_file:
-        _require_backing(connection, descriptor, connection.backing_file)
+    require(connection, descriptor)
     if (size := size_of(descriptor)) != connection.size:
         raise Unavailable(f"{connection.path} has {size} bytes, expected are {connection.size}")
     return Device(connection.path, descriptor, number, size)
-
-
-def _require_dm_uuid(connection: Connection, number: Number) -> None:
-    file = Path(f"/sys/dev/block/{number[0]}:{number[1]}/dm/uuid")
-    try:
-        found = file.read_text().strip()
-    except FileNotFoundError:
-        found = "none: it is not a device-mapper device"
-    if found != connection.dm_uuid:
-        raise Unavailable(
-            f"{connection.path} is another device: its device-mapper UUID is {found},"
-            f" expected is {connection.dm_uuid}"
-        )
-
-
-def _require_backing(connection: Connection, descriptor: int, file: Path) -> None:
-    try:
-        expected = file.stat()
-        # struct loop_info64 begins with device and inode of the file.
-        info = fcntl.ioctl(descriptor, LOOP_GET_STATUS64, bytes(232))
-    except OSError as error:
-        raise Unavailable(
-            f"whether {connection.path} has {file} behind it cannot be told: {error.strerror}"
-        ) from error
-    if struct.unpack_from("QQ", info) != (expected.st_dev, expected.st_ino):
-        raise Unavailable(f"{connection.path} has another file behind it than {file}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csi.node.connections import Connections
-from csi.node.devices import Device, number_of, size_of
+from csi.node.devices import Device
 from csi.node.filesystems import filesystems
 from csi.node.mounts import Mounts, NoPlace, Place
 from drivers.backends import Backends
@@ -21,6 +21,7 @@ from drivers.locks import Locks
 from drivers.model import FsType, VolumeId
 from drivers.mountinfo import Device as Number
 from drivers.mountinfo import Mount
+from drivers.proof import number_of, size_of
 
 
 @dataclass(frozen=True, slots=True)

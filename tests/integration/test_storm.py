@@ -22,6 +22,7 @@ import pytest
 
 from csi.rpc.client import Client
 from csi.spec import csi_pb2 as pb
+from drivers.lvm.capacity import ASKING
 from tests.integration.conftest import POOL
 from tests.integration.served import Served, lvm
 from tests.integration.storm import history, model, plan, settle
@@ -32,6 +33,8 @@ CLIENTS = 6
 CALLS = 1000
 ANSWERED = 1.0
 """Seconds in which a question is answered, whatever else is going on."""
+ASKED = ASKING + ANSWERED
+"""Seconds in which one is answered that waits for LVM, but not for long."""
 
 
 def test_a_storm_of_calls_leaves_what_the_callers_were_told(served: Served, tmp_path: Path) -> None:
@@ -52,7 +55,12 @@ def test_a_storm_of_calls_leaves_what_the_callers_were_told(served: Served, tmp_
     compare(served, names, found, events)
     served.restart()
     compare(served, names, found, events)
-    assert max(slowest.values()) < ANSWERED
+    late = {
+        question: seconds
+        for question, seconds in slowest.items()
+        if seconds > (ASKED if question.startswith("GetCapacity") else ANSWERED)
+    }
+    assert late == {}
 
 
 def storm(served: Served, seed: int, folder: Path) -> list[Path]:

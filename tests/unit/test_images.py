@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO, RawIOBase
 from typing import cast
 
 import pytest
 
-from drivers.errors import Invalid, OutOfRange, Precondition, StorageError
+from drivers.errors import Invalid, OutOfRange, Precondition, StorageError, Unavailable
 from drivers.exec import Host
 from drivers.images import CHUNK
-from drivers.model import MIB, Content, Image, SizeRange, Volume, VolumeSpec
+from drivers.model import MIB, Connection, Content, Image, SizeRange, Volume, VolumeId, VolumeSpec
 from tests.fakes.memory import MemoryDriver, MemoryOptions
 
 DATA = bytes(range(256)) * 5000 + b"\0" * MIB + b"end"
@@ -150,3 +151,22 @@ def test_a_stream_that_breaks_leaves_nothing_connected(
     driver.delete_volume(volume.id)
     with pytest.raises(StorageError):
         driver.get_volume(volume.id)
+
+
+class Elsewhere(MemoryDriver):
+    """Its path has come to lead to something else."""
+
+    def initialize_connection(self, volume_id: VolumeId) -> Connection:
+        return replace(super().initialize_connection(volume_id), dm_uuid="LVM-of-the-volume")
+
+
+def test_another_device_is_neither_written_nor_read() -> None:
+    driver = Elsewhere("memory", MemoryOptions(), Host())
+    driver.do_setup()
+    volume = driver.create_volume(VolumeSpec("v", SizeRange(8 * MIB)))
+    with pytest.raises(Unavailable, match="device-mapper UUID"):
+        put(driver, volume, DATA)
+    assert not content(driver, volume).strip(b"\0")
+    with pytest.raises(Unavailable, match="device-mapper UUID"):
+        driver.copy_volume_to_image(volume.id, BytesIO())
+    driver.close()
