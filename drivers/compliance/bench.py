@@ -101,7 +101,7 @@ class Bench:
         assert not left, f"close() returned while these threads went on: {left}"
 
     def clear(self) -> None:
-        """Delete everything; nothing may be left that the driver lists."""
+        """Delete everything; nothing may be left that the driver lists or still wipes."""
         driver = self._driver
         self._connected.clear()
         if isinstance(driver, SnapshotDriver):
@@ -111,6 +111,7 @@ class Bench:
         for volume in driver.list_volumes():
             self.done(driver.delete_volume, volume.id)
         assert not driver.list_volumes()
+        self.done(self._wiped)
 
     @property
     def unit(self) -> int:
@@ -121,6 +122,10 @@ class Bench:
     def provisioned(self) -> int:
         """The bytes that the backend says it has promised."""
         return self._driver.get_volume_stats({}, refresh=True).provisioned_capacity
+
+    def _wiped(self) -> None:
+        if wiping := self._driver.get_volume_stats({}, refresh=True).wiping:
+            raise Busy(f"{wiping} deleted objects are still being wiped")
 
     def settled(self, provisioned: int) -> None:
         """Raises `Busy` until the room of what was deleted has come back."""

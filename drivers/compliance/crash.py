@@ -1,8 +1,9 @@
 """Processes that are killed at a chosen step.
 
-The steps of a driver are what Python's audit events tell of it: every program it starts, every ioctl,
-every file that it opens for writing, renames, truncates or removes, and every connection. A child
-process gets SIGKILL just before one of them, so that each state between two steps is met.
+The steps of a driver are what Python's audit events tell of it: every program it starts, every command
+that it gives to a program kept running (`drivers.residents`), every ioctl, every file that it opens for
+writing, renames, truncates or removes, and every connection. A child process gets SIGKILL just before
+one of them, so that each state between two steps is met.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from drivers.interface import VolumeDriver
 
 STEPS = frozenset(
     {
+        "drivers.residents.ask",
         "fcntl.ioctl",
         "os.link",
         "os.mkdir",

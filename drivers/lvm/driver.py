@@ -191,6 +191,8 @@ class LvmDriver(
             return self._connections.connect(self._volumes.settled(self._group.read(), volume_id))
 
     def terminate_connection(self, volume_id: VolumeId) -> None:
+        if not self._group.owns(volume_id):
+            return
         with self._group.alone() as now:
             if (lv := self._volumes.find(now, volume_id)) is not None:
                 self._connections.disconnect(lv)

@@ -118,12 +118,16 @@ class VolumeGroup:
         """Change tags in one transaction."""
         self.run(commands.retag(self.name, lv.name, add=add, remove=remove))
 
+    def owns(self, identifier: str) -> bool:
+        """Whether it is an id of this backend; what it names may be there or not."""
+        backend, dot, _ = identifier.partition(".")
+        return bool(dot) and backend == self.id
+
     def object_id(self, identifier: str) -> str:
         """The object id in an id of this backend; raises `NotFound` for any other."""
-        backend, dot, object_id = identifier.partition(".")
-        if not dot or backend != self.id:
+        if not self.owns(identifier):
             raise NotFound(f"{identifier!r} is not an id of backend {self.backend}")
-        return object_id
+        return identifier.partition(".")[2]
 
     def device(self, lv: Lv, suffix: str = "") -> devicemapper.Device | None:
         """The kernel's device of ``lv``; None while it is not active."""

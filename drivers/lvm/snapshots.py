@@ -63,6 +63,8 @@ class Snapshots:
 
     def delete(self, identifier: str) -> None:
         """See `SnapshotDriver.delete_snapshot`."""
+        if not self._group.owns(identifier):
+            return
         with self._group.changing() as now:
             object_id = self._group.object_id(identifier)
             # A merge consumes a thick snapshot for a while: it is not absent then.

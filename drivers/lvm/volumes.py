@@ -156,6 +156,8 @@ class Volumes:
 
     def delete(self, identifier: str) -> None:
         """See `VolumeDriver.delete_volume`."""
+        if not self._group.owns(identifier):
+            return
         with self._group.changing() as now:
             if (lv := self.find(now, identifier)) is None:
                 return
