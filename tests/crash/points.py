@@ -159,5 +159,5 @@ def _die_first(home: Home, scenario: Scenario, made: dict[str, str]) -> None:
     death = Death(number)
     assert live(lambda door: _call(home, scenario, made, door, death), death).killed
     home.disks.stop()
-    if scenario.meanwhile is not None:
-        scenario.meanwhile(home)
+    if (meanwhile := scenario.meanwhile) is not None:
+        live(lambda _door: meanwhile(home))

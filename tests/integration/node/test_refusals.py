@@ -13,7 +13,7 @@ import pytest
 from csi.node.access import Access
 from drivers.errors import Precondition, Unavailable
 from drivers.exec import Host
-from drivers.model import MIB, Connection, Content, Volume, VolumeId, VolumeMode
+from drivers.model import MIB, Connection, Content, Properties, Volume, VolumeId, VolumeMode
 from tests.integration.node.conftest import World
 
 pytestmark = pytest.mark.lab
