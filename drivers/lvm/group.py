@@ -120,8 +120,9 @@ class VolumeGroup:
 
     def owns(self, identifier: str) -> bool:
         """Whether it is an id of this backend; what it names may be there or not."""
-        backend, dot, _ = identifier.partition(".")
-        return bool(dot) and backend == self.id
+        backend, _, object_id = identifier.partition(".")
+        # Without an object id it would be that of every volume without the tag that is looked for.
+        return bool(object_id) and backend == self.id
 
     def object_id(self, identifier: str) -> str:
         """The object id in an id of this backend; raises `NotFound` for any other."""
