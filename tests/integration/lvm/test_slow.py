@@ -43,9 +43,9 @@ def door() -> Slow:
 @pytest.fixture
 def backend(door: Slow) -> Iterator[bench.Backend]:
     with (
-        bench.disks([600 * MIB]) as devices,
+        bench.disks([1000 * MIB]) as devices,
         bench.group(devices, pool="160m"),
-        bench.backend(run=door, thinPools=["pool"]) as backend,
+        bench.backend(run=door, thinPools=["pool"], overcommit=2.0) as backend,
     ):
         yield backend
 

@@ -110,17 +110,14 @@ def access_of(volume: Volume, mode: str = "SINGLE_NODE_WRITER", *flags: str) -> 
 
 
 @pytest.fixture(scope="session")
-def volume_group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A volume group with a thin pool, on a sparse file."""
-    run, file = Host(), tmp_path_factory.mktemp("disk") / "disk"
-    file.touch()
-    os.truncate(file, 8 << 30)
-    device = run(["losetup", "--find", "--show", file]).stdout.strip()
-    run(["lvm", "vgcreate", "-q", VG, device])
-    run(["lvm", "lvcreate", "-q", "-L", "6g", "-T", f"{VG}/{POOL}"])
+def volume_group() -> Iterator[str]:
+    """A volume group with a thin pool, on the lab's third disk."""
+    run, disk = Host(), os.environ["HEARTH_LAB_DISKS"].split()[2]
+    run(["lvm", "vgcreate", "-q", VG, disk])
+    run(["lvm", "lvcreate", "-q", "-L", "3g", "-T", f"{VG}/{POOL}"])
     yield VG
     run(["lvm", "vgremove", "-q", "-f", "-y", VG])
-    run(["losetup", "--detach", device])
+    run(["lvm", "pvremove", "-q", "-y", disk])
 
 
 @pytest.fixture
