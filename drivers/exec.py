@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from drivers.errors import Busy, CommandFailed, Unavailable
-from drivers.residents import Resident, Residents
+from drivers.residents import PATIENCE, Resident, Residents, Said
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Host:
         args = tuple(os.fspath(arg) for arg in argv)
         began = time.monotonic()
         surroundings = {**self._environment, **environment}
-        said = self._residents.ask(resident, args, surroundings) if resident else None
+        said = self._ask(resident, args, surroundings) if resident else None
         result = (
             Result(args, *said)
             if said
@@ -150,6 +150,13 @@ class Host:
         if result.code not in ok:
             raise CommandFailed(args[0], result.code, result.stderr)
         return result
+
+    def _ask(
+        self, resident: Resident, args: tuple[str, ...], environment: Mapping[str, str]
+    ) -> Said | None:
+        left = remaining()
+        patience = PATIENCE if left is None else left
+        return self._residents.ask(resident, args, environment, patience)
 
     def _finish(
         self,
@@ -171,6 +178,8 @@ class Host:
             )
         except FileNotFoundError:
             raise Unavailable(f"the program {args[0]} is not installed on this node") from None
+        except OSError as error:
+            raise Unavailable(f"{args[0]} cannot be started: {error.strerror}") from error
         with process:
             try:
                 out, err = process.communicate(timeout=timeout)

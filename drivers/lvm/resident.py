@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 
 LIBRARY = "liblvm2cmd.so.2.03"
 DONE = 1
@@ -26,27 +25,33 @@ def main() -> int:
         return 1
     library.lvm2_init.restype = ctypes.c_void_p
     library.lvm2_run.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-    answers = os.fdopen(os.dup(1), "wb")
-    outputs = [os.memfd_create("stdout"), os.memfd_create("stderr")]
-    for number, output in zip((1, 2), outputs, strict=True):
-        os.dup2(output, number)
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    outputs = _redirected()
     handle = library.lvm2_init()
     if not handle:
         return 1
-    flush = ctypes.CDLL(None).fflush
     answers.write(b"ready\n")
     answers.flush()
-    for line in sys.stdin.buffer:
+    for line in questions:
         _lvm, _, command = line.rstrip(b"\n").partition(b" ")
         status = library.lvm2_run(handle, command)
-        flush(None)
-        told = [_taken(output) for output in outputs]
-        code = 0 if status == DONE else status
-        answers.write(b"%d %d %d\n" % (code, len(told[0]), len(told[1])) + told[0] + told[1])
+        ctypes.CDLL(None).fflush(None)
+        out, err = (_taken(output) for output in outputs)
+        code, broken = 0 if status == DONE else status, BROKEN in err
+        answers.write(b"%d %d %d %d\n" % (code, len(out), len(err), broken) + out + err)
         answers.flush()
-        if BROKEN in told[1]:
+        if broken:
             return 1
     return 0
+
+
+def _redirected() -> list[int]:
+    """Lead both outputs into memory, and give the library and its children no input to wait for."""
+    empty = os.open(os.devnull, os.O_RDONLY)
+    outputs = [os.memfd_create("stdout"), os.memfd_create("stderr")]
+    for number, file in enumerate((empty, *outputs)):
+        os.dup2(file, number)
+    return outputs
 
 
 def _taken(output: int) -> bytes:

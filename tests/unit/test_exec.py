@@ -164,3 +164,9 @@ def test_a_companion_ends_with_the_block() -> None:
     with companion(["sh", "-c", "echo ready; cat; echo gone > /dev/null"]) as beside:
         beside.hear()
     assert beside.release() == 0
+
+
+def test_a_program_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "program").write_text("no program")
+    with pytest.raises(Unavailable, match="cannot be started"):
+        Host()([tmp_path / "program"])

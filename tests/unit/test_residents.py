@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,14 +22,11 @@ for line in sys.stdin:
     name, what, *words = line.split()
     if what == "die":
         os._exit(7)
-    if what == "leave":
-        os.close(0)
-        os._exit(0)
     if what == "sleep":
         time.sleep(float(words[0]))
     out = f"{os.getpid()} {os.environ.get('MARK')} {words}"
     code = 5 if what == "fail" else 0
-    print(code, len(out), len(what), flush=True)
+    print(code, len(out), len(what), int(what == "last"), flush=True)
     print(out, what, sep="", end="", flush=True)
 """
 
@@ -106,6 +104,75 @@ def test_who_finds_it_busy_starts_a_process(
         time.sleep(0.2)
         assert said(host, resident, "say") == ["say\n"]
         assert busy.result()[2] == "['0.5']"
+
+
+def test_one_that_ends_after_its_answer_is_not_asked_again(resident: Resident) -> None:
+    host = Host()
+    first = said(host, resident, "last")
+    assert said(host, resident, "say")[0] != first[0]
+
+
+def test_an_answer_that_nobody_waited_for_is_no_answer_to_the_next(resident: Resident) -> None:
+    host = Host()
+    said(host, resident, "say")
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(Interrupted):
+            said(host, resident, "sleep", "1")
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert said(host, resident, "say", "next")[2] == "['next']"
+
+
+def test_a_fork_has_residents_of_its_own(resident: Resident, tmp_path: Path) -> None:
+    host, told = Host(), tmp_path / "told"
+    pid = said(host, resident, "say")[0]
+    if (child := os.fork()) == 0:
+        try:
+            told.write_text(said(host, resident, "say")[0])
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert told.read_text() not in ("", pid)
+    assert said(host, resident, "say")[0] == pid
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_leaving_one_that_hangs_takes_no_longer_than_a_goodbye(
+    resident: Resident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residents, "GOODBYE", 0.2)
+    host = Host()
+    said(host, resident, "say")
+    with ThreadPoolExecutor() as pool:
+        busy = pool.submit(said, host, resident, "sleep", "1.5")
+        time.sleep(0.2)
+        (home,) = host._residents._homes.values()
+        began = time.monotonic()
+        assert home._process is not None
+        home._process.end()
+        assert time.monotonic() - began < 1
+        assert busy.result()[2] == "['1.5']"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_that_is_not_ready_for_too_long_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residents, "START", 0.2)
+    monkeypatch.setattr(residents, "GOODBYE", 0.1)
+    script = tmp_path / "slow.py"
+    script.write_text("import time; time.sleep(1)")
+    assert said(Host(), Resident(script), "say") == ["say\n"]
+
+
+class Interrupted(Exception):
+    """As of a test that took too long."""
+
+
+def interrupt(_number: int, _frame: object) -> None:
+    raise Interrupted
 
 
 def test_one_that_cannot_start_is_not_tried_again(tmp_path: Path) -> None:
