@@ -24,7 +24,7 @@ from drivers.lvm.report import Group, Lv
 
 STALE = 0.5
 """Seconds that a lookup waits for a report of LVM before it is answered from memory."""
-ASKING = 2.0
+ASKING = 1.0
 """Seconds that a question about capacity waits for LVM: an old answer would be wrong here."""
 
 
