@@ -147,8 +147,13 @@ class LvmDriver(
             snapshots=len(catalogue.snapshots),
             wiping=self._removal.backlog(group),
             jobs=self._jobs.progress(),
-            unhealthy=f"{group.missing} disks are missing" if group.missing else "",
+            unhealthy=self._unhealthy(group),
         )
+
+    def _unhealthy(self, group: Group) -> str:
+        """Why the group must be looked for anew, by a set-up: its disks may have other names now."""
+        missing = f"{group.missing} disks are missing" if group.missing else ""
+        return self._group.inventory.trouble or missing
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
         shape = layouts.shape(spec.options, self._lvm_options)

@@ -36,8 +36,9 @@ class Headers:
             raise Unavailable(f"no LVM metadata area on {', '.join(devices) or 'no device at all'}")
 
     def read(self) -> Fingerprint:
-        """What changes with every change of the group's metadata."""
-        return tuple(_header(path, at) for path, at in self._areas)
+        """What changes with every change of the group's metadata, and of its disks' names."""
+        # A report names the disks: one that has come back under another name makes it outdated.
+        return tuple(path.encode() + _header(path, at) for path, at in self._areas)
 
 
 def _areas(path: str) -> Iterator[int]:

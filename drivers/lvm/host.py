@@ -11,7 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers.errors import Busy, CommandFailed, Exhausted, Exists, InUse, NotFound, StorageError
+from drivers.errors import (
+    Busy,
+    CommandFailed,
+    Exhausted,
+    Exists,
+    InUse,
+    NotFound,
+    StorageError,
+    Unavailable,
+)
 from drivers.exec import Result, Run, remaining
 from drivers.lvm import commands, config, report
 from drivers.residents import Resident
@@ -94,8 +103,13 @@ class Lvm:
         return devices
 
     def report(self) -> report.Group:
-        """The whole group as it is now."""
-        return report.parse(self.run(commands.full_report(self._vg)).stdout)
+        """The whole group as it is now; raises `Unavailable` if LVM does not see it any more."""
+        try:
+            said = self.run(commands.full_report(self._vg))
+        except NotFound as error:
+            # Whoever asked for a volume must not take it for absent.
+            raise Unavailable(f"volume group {self._vg} cannot be read: {error}") from error
+        return report.parse(said.stdout)
 
     def run(self, argv: Sequence[str]) -> Result:
         """Run to the end whatever the caller's deadline: LVM must not be cut off in a change.

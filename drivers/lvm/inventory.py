@@ -2,13 +2,17 @@
 
 Whoever needs to know something reads this record; nobody runs LVM for one volume. One report is under
 way at a time, and everybody who asks meanwhile gets its result.
+
+Where the disks cannot be read or LVM cannot report, what was read before is still what is known, but
+nobody may take the group for well: the last failure is kept until something can be read again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from drivers.errors import Busy, StorageError, Unavailable
 from drivers.exec import remaining
@@ -27,6 +31,7 @@ class Inventory:
         self._guard = threading.Lock()
         self._looking: Future[None] | None = None
         self._seen: tuple[Fingerprint, Group] | None = None
+        self._trouble = ""
         self._reporter = ThreadPoolExecutor(1, thread_name_prefix="lvm-report")
 
     def fresh(self) -> Group:
@@ -58,6 +63,11 @@ class Inventory:
             raise Unavailable("the volume group has not been read yet")
         return self._seen[1]
 
+    @property
+    def trouble(self) -> str:
+        """Why the group could not be read when somebody last tried; empty if it could."""
+        return self._trouble
+
     def look_at(self, fingerprint: Callable[[], Fingerprint]) -> None:
         """From now on, changes show in ``fingerprint``: the group has other disks."""
         self._fingerprint = fingerprint
@@ -68,11 +78,15 @@ class Inventory:
 
     def fingerprint(self) -> Fingerprint:
         """What changes with the group; the key for anything that is derived from it."""
-        return self._fingerprint()
+        with self._remembered():
+            return self._fingerprint()
 
     def _valid(self) -> Group | None:
         seen = self._seen
-        return seen[1] if seen is not None and seen[0] == self._fingerprint() else None
+        if seen is None or seen[0] != self.fingerprint():
+            return None
+        self._trouble = ""
+        return seen[1]
 
     def _look(self) -> Future[None]:
         with self._guard:
@@ -83,5 +97,16 @@ class Inventory:
 
     def _refresh(self) -> None:
         # The fingerprint is taken first: a change during the report makes the next reader look again.
-        fingerprint = self._fingerprint()
-        self._seen = fingerprint, self._report()
+        fingerprint = self.fingerprint()
+        with self._remembered():
+            self._seen = fingerprint, self._report()
+        self._trouble = ""
+
+    @contextmanager
+    def _remembered(self) -> Iterator[None]:
+        """Keep a failure of the block. LVM that is only busy is as well as ever."""
+        try:
+            yield
+        except Unavailable as error:
+            self._trouble = str(error)
+            raise

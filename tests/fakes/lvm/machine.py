@@ -28,6 +28,8 @@ class FakeLvm:
         """How many of the next commands find the lock of the group taken."""
         self.fill = "1 16/2048 0/1024"
         """What the kernel says of every pool: transaction, metadata and data used of total."""
+        self.pulled: set[str] = set()
+        """Where there was a disk: nobody can read a header there."""
         self.guard = threading.RLock()
         self.moved = threading.Condition(self.guard)
 
@@ -142,6 +144,17 @@ class FakeLvm:
     def content(self, lv: Logical) -> list[str]:
         """What a reader of its device sees, extent by extent."""
         return [self.state.read(lv, at) for at in range(self.state.size(lv))]
+
+    def pull(self, disk: str) -> None:
+        """The disk vanishes."""
+        self.state.disks[disk].missing = True
+        self.pulled.add(disk)
+
+    def plug(self, disk: str, name: str) -> None:
+        """A disk that was pulled is back, under that name."""
+        self.pulled.discard(name)
+        self.state.rename_disk(disk, name)
+        self.state.disks[name].missing = False
 
     def write(self, lv: Logical, what: str, *extents: int) -> None:
         """Somebody writes ``what`` to these extents, or to all of them."""

@@ -79,7 +79,7 @@ class Process:
     @property
     def machine(self) -> Machine:
         """This process as the driver's machine."""
-        return Machine(kernel=self, blocks=self, headers=lambda _devices: Header(self))
+        return Machine(kernel=self, blocks=self, headers=lambda devices: Header(self, devices))
 
     def die_after_this(self) -> None:
         """To be called meanwhile: the event that begins now is the last one."""
@@ -223,13 +223,17 @@ class Process:
 
 
 class Header:
-    """The fingerprint of the group: the number of its last change."""
+    """The fingerprint of the group: the number of its last change, on each of its disks."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, devices: Sequence[str]) -> None:
         self._process = process
+        self._devices = devices
 
     def read(self) -> Fingerprint:
-        return (str(self._process.seqno()).encode(),)
+        if gone := self._process.lvm.pulled.intersection(self._devices):
+            raise Unavailable(f"the disk {', '.join(gone)} cannot be opened: No such device")
+        seqno = self._process.seqno()
+        return tuple(f"{device} {seqno}".encode() for device in self._devices)
 
 
 def _told(device: Device) -> devicemapper.Device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -141,6 +141,15 @@ class State:
             at for lv in self.lvs.values() for span in lv.spans for name, at in span if name == disk
         }
         return [at for at in range(len(self.disks[disk].content)) if at not in taken]
+
+    def rename_disk(self, old: str, new: str) -> None:
+        disk = self.disks.pop(old)
+        disk.name, self.disks[new] = new, disk
+        for lv in self.lvs.values():
+            lv.segments = [
+                tuple(replace(each, disk=new) if each.disk == old else each for each in spans)
+                for spans in lv.segments
+            ]
 
     # The kernel
 

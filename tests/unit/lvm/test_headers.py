@@ -67,6 +67,14 @@ def test_all_areas_of_all_disks_count(tmp_path: Path) -> None:
     assert len(set(seen)) == 4
 
 
+def test_a_disk_that_has_another_name_is_a_change(tmp_path: Path) -> None:
+    """A report names the disks, and commands are given these names."""
+    path = disk(tmp_path / "sdb")
+    before = Headers([str(path)]).read()
+    moved = path.rename(tmp_path / "sde")
+    assert Headers([str(moved)]).read() != before
+
+
 def test_a_disk_without_a_metadata_area_leaves_it_to_the_others(tmp_path: Path) -> None:
     bare, whole = disk(tmp_path / "sda", areas=()), disk(tmp_path / "sdb")
     assert len(Headers([str(bare), str(whole)]).read()) == 1

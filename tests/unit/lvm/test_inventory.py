@@ -30,6 +30,7 @@ class Source:
         self.asked = threading.Semaphore(0)
         self.changes_while_reporting = 0
         self.broken = False
+        self.lost = False
 
     def report(self) -> Group:
         self.reports += 1
@@ -44,6 +45,8 @@ class Source:
         return replace(GROUP, free=seen)
 
     def fingerprint(self) -> Fingerprint:
+        if self.lost:
+            raise Unavailable("there is no such disk")
         return (str(self.change).encode(),)
 
 
@@ -147,3 +150,37 @@ def test_a_report_that_fails_is_told_and_forgotten(source: Source, inventory: In
     assert inventory.recent(5).free == 0
     with pytest.raises(Unavailable, match="broken"):
         inventory.fresh()
+
+
+def test_what_cannot_be_read_is_trouble_until_it_can(source: Source, inventory: Inventory) -> None:
+    inventory.fresh()
+    source.change = 1
+    source.broken = True
+    assert inventory.recent(5).free == 0
+    assert "broken" in inventory.trouble
+    source.broken = False
+    inventory.fresh()
+    assert inventory.trouble == ""
+
+
+def test_a_disk_that_cannot_be_read_is_trouble_though_nobody_asks_lvm(
+    source: Source, inventory: Inventory
+) -> None:
+    inventory.fresh()
+    source.lost = True
+    for ask in (inventory.fresh, inventory.fingerprint, lambda: inventory.recent(1)):
+        with pytest.raises(Unavailable, match="no such disk"):
+            ask()
+    assert "no such disk" in inventory.trouble
+    assert source.reports == 1
+    source.lost = False
+    assert inventory.fresh().free == 0
+    assert inventory.trouble == ""
+
+
+def test_lvm_that_is_busy_is_no_trouble(source: Source, inventory: Inventory) -> None:
+    inventory.fresh()
+    source.change = 1
+    source.open.clear()
+    assert inventory.recent(0.05).free == 0
+    assert inventory.trouble == ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drivers.backends import Backend
 from drivers.errors import Absent, Invalid, Unavailable
 from drivers.lvm import names
 from drivers.model import Volume, VolumeId
@@ -114,6 +115,40 @@ def test_a_group_that_lacks_disks_is_read_but_not_changed(lvm: FakeLvm) -> None:
         driver.delete_volume(volume.id)
     assert driver.get_volume_stats({}, refresh=True).unhealthy == "1 disks are missing"
     driver.close()
+
+
+def test_a_disk_that_vanishes_in_service_is_told_and_found_again_under_another_name(
+    lvm: FakeLvm,
+) -> None:
+    with life(lvm) as alive:
+        volume = alive.volume()
+        backend = Backend(alive.driver, pause=0.0)
+        backend.set_up().wait(5)
+        assert backend.trouble() is None
+        lvm.pull("/dev/sdd")
+        with pytest.raises(Unavailable, match="/dev/sdd cannot be opened"):
+            alive.driver.list_volumes()
+        assert alive.driver.get_volume_stats({}, refresh=False).unhealthy != ""
+        with pytest.raises(Unavailable, match="lacks 1 of its disks"):
+            backend.use()
+        lvm.plug("/dev/sdd", "/dev/sde")
+        assert backend.use().list_volumes() == [volume]
+        assert alive.driver.get_volume_stats({}, refresh=False).unhealthy == ""
+
+
+def test_a_group_that_vanishes_in_service_is_unavailable_and_not_without_the_volume(
+    lvm: FakeLvm,
+) -> None:
+    with life(lvm) as alive:
+        volume = alive.volume()
+        lvm.state.name = "renamed"
+        lvm.state.seqno += 1
+        for call in (alive.driver.get_volume, alive.driver.delete_volume):
+            with pytest.raises(Unavailable, match="cannot be read"):
+                call(volume.id)
+        lvm.state.name = "vg"
+        lvm.state.seqno += 1
+        assert alive.driver.list_volumes() == [volume]
 
 
 def no_zeroing(pool: Logical) -> None:
