@@ -14,6 +14,7 @@ from csi.node.connections import Connections
 from csi.node.devices import Device
 from csi.node.filesystems import filesystems
 from csi.node.mounts import Mounts, NoPlace, Place
+from csi.node.staging import NODE
 from drivers.backends import Backends
 from drivers.errors import Busy, Invalid, NotFound, OutOfRange, Precondition, Unavailable
 from drivers.exec import Run
@@ -69,21 +70,25 @@ class Usage:
     def expand(self, volume_id: VolumeId, path: Path, required: int) -> int:
         """Make the filesystem that ``path`` shows as large as its device; returns the bytes of that.
 
-        Success if it is. Raises `NotFound` as `stats`, and `OutOfRange` if the device has fewer than
-        ``required`` bytes: it is grown by ControllerExpandVolume, which comes first.
+        Success if it is; a raw device has nothing to grow, and may be given by its staging path too.
+        Raises `NotFound` as `stats`, and `OutOfRange` if the device has fewer than ``required`` bytes: it
+        is grown by ControllerExpandVolume, which comes first.
         """
         self._backends.owner(volume_id)  # an unknown volume is that, whatever its path
         with self._locks.hold(volume_id):
-            try:
-                with self._mounts.place(path) as place:
-                    found = self._mounts.at(place)
-            except NoPlace:
-                found = None
+            found = self._at(path) or self._at(path / NODE)
             if found is None:
                 raise NotFound(f"volume {volume_id} is not at {path}")
             with self._connections.device(volume_id) as device:
                 self._expand(volume_id, device, found, required)
                 return device.size
+
+    def _at(self, path: Path) -> Mount | None:
+        try:
+            with self._mounts.place(path) as place:
+                return self._mounts.at(place)
+        except NoPlace:
+            return None
 
     def _expand(self, volume_id: VolumeId, device: Device, shown: Mount, required: int) -> None:
         if not self._mounts.shows(shown, device.number):
