@@ -11,7 +11,7 @@ from tests.crash.content import pattern, read, snapshot_content, write
 from tests.crash.node import Node
 from tests.crash.scenario import SIZE, Act, Scenario, nothing
 
-SIZES = {"ext4": SIZE, "xfs": 300 * MIB, "btrfs": 128 * MIB}
+SIZES = {"ext4": SIZE, "xfs": 300 * MIB, "btrfs": 256 * MIB}
 BYTES = pattern(9, MIB)
 
 

@@ -66,13 +66,13 @@ def test_whatever_the_code_can_do_has_a_point(
     disks: Disks,
     bases: Bases,
     ledger: Ledger,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for scenario in SCENARIOS:
         if scenario.name not in ledger.met:
             ledger.met[scenario.name] = rehearse(disks, bases, scenario).met
-    record_property("points", ledger.points)
+    record_testsuite_property("points", ledger.points)
     with capsys.disabled():
         print(f"\n{ledger.points} points in {ledger.seconds:.0f} s", flush=True)
     met = [each for each in ledger.met.values() for each in each]
