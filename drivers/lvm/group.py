@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers import mountinfo
-from drivers.errors import Absent, Busy, NotFound, Unavailable
+from drivers.errors import Absent, Busy, NotFound, StorageError, Unavailable
 from drivers.exec import Result, Run, remaining, unhurried
 from drivers.lvm import commands, devicemapper
 from drivers.lvm.host import Lvm
@@ -18,6 +19,8 @@ from drivers.lvm.machine import Blocks, Machine
 from drivers.lvm.options import Options
 from drivers.lvm.report import Group, Lv
 from drivers.model import Connection
+
+log = logging.getLogger(__name__)
 
 
 class VolumeGroup:
@@ -97,14 +100,48 @@ class VolumeGroup:
 
     @contextmanager
     def alone(self) -> Iterator[Group]:
-        """As `changing`, for what changes no metadata: also with disks missing, and in a hurry."""
+        """As `changing`, for what changes no metadata: also with disks missing, and in a hurry.
+
+        If an LVM of ours was killed, devices that it left suspended are brought back first.
+        """
         left = remaining()
         if not self._changing.acquire(timeout=-1 if left is None else left):
             raise Busy(f"volume group {self.name} is being changed; ask again")
         try:
-            yield self.read()
+            now = self.read()
+            if self._lvm.was_killed:
+                self.revive(now)
+            yield now
         finally:
             self._changing.release()
+
+    def revive(self, now: Group) -> None:
+        """Bring suspended devices back; raises `Unavailable` if one stays.
+
+        A suspended device stops everybody who reads it, for ever, and is left behind only by a killed
+        LVM process. Refreshing the volume loads what the metadata says and resumes; what is hidden
+        inside another volume, or gone from the metadata, is resumed as it is. Called while changing the
+        group: what our own commands suspend for a moment is not to be resumed.
+        """
+        with unhurried():
+            for device in self.suspended():
+                self._refresh(now, device)
+            for device in self.suspended():
+                self.resume(device)
+            if left := [device.name for device in self.suspended()]:
+                raise Unavailable(f"devices {', '.join(left)} stay suspended; look at dmsetup info")
+        self._lvm.was_killed = False
+
+    def _refresh(self, now: Group, device: devicemapper.Device) -> None:
+        known = (lv for lv in now.lvs.values() if device.uuid.startswith(now.dm_uuid(lv)))
+        lv = next(known, None)
+        if lv is None or lv.parent:
+            return
+        log.warning("device %s was left suspended: refreshing %s", device.name, lv.name)
+        try:
+            self.run(commands.refresh(self.name, lv.name))
+        except StorageError as error:
+            log.warning("refreshing %s failed: %s", lv.name, error)
 
     def run(self, argv: Sequence[str]) -> Result:
         """Run one of `commands`; raises the named errors of `host`."""

@@ -86,6 +86,8 @@ class Lvm:
         self._directory = directory
         self._environment = {"LVM_SYSTEM_DIR": str(directory), "LVM_SUPPRESS_FD_WARNINGS": "1"}
         self._patience = patience
+        self.was_killed = False
+        """Whether a command was ended by a signal: it may have left devices suspended."""
 
     def find_devices(self) -> list[str]:
         """The disks that carry the group now; from then on LVM sees these alone.
@@ -97,7 +99,9 @@ class Lvm:
         config.write(everything, None)
         environment = {**self._environment, "LVM_SYSTEM_DIR": str(everything)}
         text = self._run(commands.physical_volumes(), wait=True, environment=environment).stdout
-        devices = [path for path, vg in report.physical_volumes(text) if vg == self._vg]
+        found = report.physical_volumes(text)
+        # A disk that is missing is listed too, as "[unknown]".
+        devices = [path for path, vg in found if vg == self._vg and path.startswith("/")]
         if devices:
             config.write(self._directory, devices)
         return devices
@@ -125,6 +129,7 @@ class Lvm:
                 resident = self._resident() if _is_quick(argv) else None
                 return self._run(argv, wait=True, environment=self._environment, resident=resident)
             except CommandFailed as failed:
+                self.was_killed |= failed.code < 0
                 if not LOCKED.search(failed.stderr):
                     raise _named(failed) from failed
                 took = time.monotonic() - began

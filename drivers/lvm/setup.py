@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
-from drivers.errors import Invalid, StorageError, Unavailable
-from drivers.lvm import commands, devicemapper, devices, names
+from drivers.errors import Invalid, Unavailable
+from drivers.lvm import commands, devices, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
-from drivers.lvm.report import Group, Lv
-
-log = logging.getLogger(__name__)
+from drivers.lvm.report import Group
 
 
 def heal(group: VolumeGroup) -> None:
     """Bring suspended devices back and activate the thin pools.
 
-    A suspended device stops everybody who reads it, for ever, and is left behind only by a killed LVM
-    process. Refreshing the volume loads what the metadata says and resumes; what is hidden inside
-    another volume, or gone from the metadata, is resumed as it is. Raises `Unavailable` if one stays.
-    A btrfs that was frozen for a snapshot goes on, too.
+    A btrfs that was frozen for a snapshot goes on, too. Raises `Unavailable` if a device stays suspended.
     """
     with group.changing() as now:
         _heal(group, now)
 
 
 def _heal(group: VolumeGroup, now: Group) -> None:
-    # Under the lock of changes: what our own commands suspend for a moment is not to be resumed.
-    for device in group.suspended():
-        _refresh(group, now, device)
-    for device in group.suspended():
-        group.resume(device)
-    if left := [device.name for device in group.suspended()]:
-        raise Unavailable(f"devices {', '.join(left)} stay suspended; look at dmsetup info")
+    group.revive(now)
     for device in group.devices():
         devices.thaw(device)
     for name in group.options.thin_pools:
@@ -88,24 +76,6 @@ def _check_discard(path: str) -> None:
         raise Unavailable(f"cannot tell whether the disk {path} can discard: {error}") from error
     if largest == 0:
         raise Invalid(f"wipe: discard, but the disk {path} cannot discard: use wipe: zero")
-
-
-def _refresh(group: VolumeGroup, now: Group, device: devicemapper.Device) -> None:
-    lv = _lv_of(now, device)
-    if lv is None or lv.parent:
-        return
-    log.warning("device %s was left suspended: refreshing %s", device.name, lv.name)
-    try:
-        group.run(commands.refresh(group.name, lv.name))
-    except StorageError as error:
-        log.warning("refreshing %s failed: %s", lv.name, error)
-
-
-def _lv_of(group: Group, device: devicemapper.Device) -> Lv | None:
-    for lv in group.lvs.values():
-        if device.uuid.startswith(group.dm_uuid(lv)):
-            return lv
-    return None
 
 
 def free_names(group: VolumeGroup) -> None:

@@ -64,6 +64,14 @@ class FakeLvm:
                 self.moved.notify_all()
         return Result(args, 0, said, "")
 
+    def kill(self, argv: Sequence[str]) -> Result:
+        """A command that was killed while the device of what it changes was suspended."""
+        name = words.read(tuple(argv)).operands[0].partition("/")[2]
+        with self.moved:
+            self.device(self.lv(name)).suspended = True
+            self.moved.notify_all()
+        return Result(tuple(argv), -9, "", "")
+
     def _run(self, argv: Sequence[str], halfway: Callable[[], None]) -> str:
         command = words.read(argv)
         if self.locked:

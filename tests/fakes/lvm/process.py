@@ -69,6 +69,8 @@ class Process:
         self.environment: Mapping[str, str] = NOTHING
         self.meanwhile: Callable[[str], None] = lambda _what: None
         """Called before each event, in the thread that it happens in: what others do then."""
+        self.killed = ""
+        """Words of the next command that somebody kills, with its device suspended."""
         self.looks = 0
         """How often the header of the group was read."""
         self._dies_at = dies_at
@@ -95,7 +97,10 @@ class Process:
         args = [os.fspath(arg) for arg in argv]
         self.environment = manner.get("environment", NOTHING)
         with self._event(Event(" ".join(args), manner.get("wait", False))) as halfway:
-            result = self.lvm.run(args, halfway=halfway)
+            if self.killed and self.killed in " ".join(args):
+                result, self.killed = self.lvm.kill(args), ""
+            else:
+                result = self.lvm.run(args, halfway=halfway)
         if result.code not in manner.get("ok", (0,)):
             raise CommandFailed(args[0], result.code, result.stderr)
         return result
@@ -230,7 +235,8 @@ class Header:
         self._devices = devices
 
     def read(self) -> Fingerprint:
-        if gone := self._process.lvm.pulled.intersection(self._devices):
+        gone = self._process.lvm.pulled.intersection(self._devices)
+        if gone := {*gone, *(each for each in self._devices if not each.startswith("/"))}:
             raise Unavailable(f"the disk {', '.join(gone)} cannot be opened: No such device")
         seqno = self._process.seqno()
         return tuple(f"{device} {seqno}".encode() for device in self._devices)

@@ -27,14 +27,11 @@ def full(state: State) -> str:
 def physical(state: State, others: dict[str, str]) -> str:
     """The output of ``lvm pvs``; ``others`` are disks of other groups."""
     rows = [
-        {"pv_name": path, "vg_name": state.name} for path in state.disks if not _lost(state, path)
+        {"pv_name": "[unknown]" if disk.missing else path, "vg_name": state.name}
+        for path, disk in state.disks.items()
     ]
     rows += [{"pv_name": path, "vg_name": group} for path, group in others.items()]
     return json.dumps({"report": [{"pv": rows}]}, indent=2)
-
-
-def _lost(state: State, path: str) -> bool:
-    return state.disks[path].missing
 
 
 def _group(state: State) -> Row:

@@ -62,6 +62,38 @@ def lose_disks_at(alive: Life, *words: str) -> Callable[[], None]:
     return bring_back
 
 
+@pytest.mark.parametrize("layout", ["thin", "linear"])
+def test_what_a_killed_lvm_left_suspended_goes_on_before_the_next_change(
+    alive: Life, layout: str
+) -> None:
+    volume = alive.volume(layout=layout)
+    alive.driver.initialize_connection(volume.id)
+    alive.process.killed = "lvextend"
+    with pytest.raises(CommandFailed, match="ended by signal 9"):
+        alive.driver.extend_volume(volume.id, 8 * MIB)
+    assert alive.lvm.device(alive.lvm.object(volume.id)).suspended
+    suspended_later = []
+
+    def look(what: str) -> None:
+        if what.startswith("lvm lvcreate"):
+            device = alive.lvm.device(alive.lvm.object(volume.id))
+            suspended_later.append(device.suspended)
+
+    alive.process.meanwhile = look
+    alive.volume("other")
+    assert suspended_later == [False]
+    assert alive.driver.extend_volume(volume.id, 8 * MIB).size == 8 * MIB
+
+
+def test_what_a_killed_lvm_left_suspended_goes_on_before_somebody_connects(alive: Life) -> None:
+    volume = alive.volume()
+    alive.driver.initialize_connection(volume.id)
+    alive.process.killed = "lvextend"
+    with pytest.raises(CommandFailed):
+        alive.driver.extend_volume(volume.id, 8 * MIB)
+    assert alive.driver.initialize_connection(volume.id).size == 4 * MIB
+
+
 @pytest.fixture
 def other(alive: Life) -> Volume:
     """A thick volume that has nothing to do with it."""
