@@ -98,17 +98,15 @@ def retag(vg: str, lv: str, *, add: Iterable[str] = (), remove: Iterable[str] = 
 
 
 def activate(vg: str, lv: str) -> Argv:
-    """Make the device appear, also for a volume that skips ordinary activation."""
+    """Make the device appear, also for a volume that skips ordinary activation.
+
+    ``--poll n``: for an origin whose snapshot merges, LVM would leave a process of its own behind that
+    looks for the end of the merge and changes the group then, at a moment that nobody knows.
+    """
     return [
-        "lvm",
-        "lvchange",
-        "--yes",
-        "--ignoreactivationskip",
-        "--activate",
-        "y",
-        "--",
-        f"{vg}/{lv}",
-    ]
+        "lvm", "lvchange", "--yes", "--ignoreactivationskip", "--activate", "y", "--poll", "n",
+        "--", f"{vg}/{lv}",
+    ]  # fmt: skip
 
 
 def deactivate(vg: str, lv: str) -> Argv:
@@ -118,8 +116,8 @@ def deactivate(vg: str, lv: str) -> Argv:
 
 
 def refresh(vg: str, lv: str) -> Argv:
-    """Load the device's table anew and resume it."""
-    return ["lvm", "lvchange", "--yes", "--refresh", "--", f"{vg}/{lv}"]
+    """Load the device's table anew and resume it; ``--poll`` as in `activate`."""
+    return ["lvm", "lvchange", "--yes", "--refresh", "--poll", "n", "--", f"{vg}/{lv}"]
 
 
 def extend(vg: str, lv: str, *, extents: int, on: Iterable[str] = ()) -> Argv:

@@ -16,7 +16,7 @@ VALUED = {
     "--zero", "--wipesignatures", "--type", "--stripes", "--stripesize", "--mirrors", "--extents",
     "--name", "--addtag", "--deltag", "--activate", "--setactivationskip", "--virtualsize",
     "--thinpool", "--interval", "--polloperation", "--reportformat", "--units", "--configreport",
-    "--options",
+    "--options", "--poll",
 }  # fmt: skip
 TAG = re.compile(r"[A-Za-z0-9_+.\-/=!:&#]{1,1024}")
 NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.\-]{0,100}")

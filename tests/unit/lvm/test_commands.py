@@ -39,9 +39,11 @@ SPELT = {
     "lvm lvchange --yes --deltag c --deltag d --addtag a --addtag b -- vg/v": (
         commands.retag("vg", "v", add={"b", "a"}, remove={"d", "c"})
     ),
-    "lvm lvchange --yes --ignoreactivationskip --activate y -- vg/v": commands.activate("vg", "v"),
+    "lvm lvchange --yes --ignoreactivationskip --activate y --poll n -- vg/v": (
+        commands.activate("vg", "v")
+    ),
     "lvm lvchange --yes --activate n -- vg/v": commands.deactivate("vg", "v"),
-    "lvm lvchange --yes --refresh -- vg/v": commands.refresh("vg", "v"),
+    "lvm lvchange --yes --refresh --poll n -- vg/v": commands.refresh("vg", "v"),
     "lvm lvextend --yes --extents 9 -- vg/v /dev/sda:3-4": (
         commands.extend("vg", "v", extents=9, on=["/dev/sda:3-4"])
     ),
