@@ -81,8 +81,9 @@ class Capacity:
             return 0
 
     def _room(self, group: Group, pool: Lv) -> int:
-        if self._full(pool):
-            return 0
+        return 0 if self._full(pool) else self._unpromised(group, pool)
+
+    def _unpromised(self, group: Group, pool: Lv) -> int:
         limit = int(pool.size * self._group.options.overcommit)
         room = limit - self.promised(group, pool)
         return max(0, room // group.extent * group.extent)
@@ -92,20 +93,23 @@ class Capacity:
 
         Raises `Exhausted` if none has it, and `Unavailable` if there is none that can be used.
         """
-        rooms, failures = dict[str, int](), list[Unavailable]()
+        rooms, told, failures = dict[str, int](), list[str](), list[Unavailable]()
         for pool in self.pools(group):
             try:
-                rooms[pool.name] = self._room(group, pool)
+                full = self._full(pool)
             except Unavailable as error:
                 failures.append(error)
+                continue
+            rooms[pool.name] = 0 if full else self._unpromised(group, pool)
+            why = f", being above its watermark: {full}" if full else ""
+            told.append(f"{pool.name} has {rooms[pool.name]}{why}")
         if failures and not rooms:
             raise failures[0]
         best = max(rooms, key=lambda name: rooms[name], default="")
         if not best or rooms[best] < size:
-            told = ", ".join(f"{name} has {room}" for name, room in rooms.items())
             raise Exhausted(
                 f"no thin pool of volume group {group.name} may promise {size} more bytes"
-                f" ({told or 'there is none'}): extend the pool, raise overcommit, or delete volumes"
+                f" ({'; '.join(told) or 'there is none'}): extend the pool, raise overcommit, or delete volumes"
             )
         return group.lvs[best]
 

@@ -139,7 +139,7 @@ def test_above_a_watermark_there_is_no_room(lvm: FakeLvm, fill: str, told: str) 
         volume = alive.volume()
         lvm.fill = fill
         assert stats(alive).max_volume_size == 0
-        with pytest.raises(Exhausted, match="pool has 0"):
+        with pytest.raises(Exhausted, match=f"pool has 0, being above its watermark: {told}"):
             alive.volume("more")
         with pytest.raises(Exhausted, match=told):
             alive.snapshot(volume)
