@@ -69,7 +69,7 @@ class Content(Enum):
     """
 
     BLANK = "blank"
-    """Made empty by us, reads as zeros, never formatted: mkfs is allowed if a probe agrees."""
+    """Made empty by us (see `Volume.zeroed`), never formatted: mkfs is allowed if a probe agrees."""
     FORMATTING = "formatting"
     """Our mkfs was begun and nothing was ever mounted: mkfs may run again over what it left."""
     FORMATTED = "formatted"
@@ -138,7 +138,9 @@ class Volume:
 
     ``size`` is its true size now, ``requested`` the bytes asked for when it was created (it is
     compared when a create is repeated after rounding or growth). ``options`` are the effective values
-    of the driver's parameters, as strings.
+    of the driver's parameters, as strings. ``zeroed`` promises that every byte reads as zero while the
+    content is BLANK; without it, only the first and the last MiB do, and between them may lie what
+    somebody else left: whoever relies on zeros must write them.
     """
 
     id: VolumeId
@@ -148,6 +150,7 @@ class Volume:
     properties: Properties = Properties()
     options: Mapping[str, str] = field(default_factory=dict)
     source: Source | None = None
+    zeroed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

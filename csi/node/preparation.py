@@ -57,7 +57,7 @@ class Preparation:
         if empty := volume.content is Content.BLANK:
             self._require_empty(volume, device)
             driver.set_content(volume.id, Content.FORMATTING)
-        filesystem.make(device, options, zeros=empty)
+        filesystem.make(device, options, zeros=empty and volume.zeroed)
         driver.set_content(volume.id, Content.FORMATTED)
 
     def _require_empty(self, volume: Volume, device: Device) -> None:

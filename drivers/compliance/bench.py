@@ -181,6 +181,13 @@ class Bench:
         """Every byte of a volume. It stays connected."""
         return read_device(self._device(volume_id))
 
+    def read_new(self, volume: Volume) -> bytes:
+        """As `read`, of a new volume; fails unless it has the zeros that it promises."""
+        content = self.read(volume.id)
+        assert content[:MIB] == content[-MIB:] == bytes(MIB)
+        assert not (volume.zeroed and content.strip(b"\0"))
+        return content
+
     def _device(self, volume_id: VolumeId) -> Connection:
         connection = self._connected.get(volume_id)
         if connection is None:

@@ -98,7 +98,7 @@ def creation() -> Case:
         volume = only(bench, "made")
         assert volume.content is Content.BLANK
         assert SIZE <= volume.size < SIZE + bench.unit
-        assert bench.read(volume.id) == bytes(volume.size)
+        bench.read_new(volume)
 
     return Case(prepare, verify)
 

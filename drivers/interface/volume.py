@@ -112,8 +112,9 @@ class VolumeDriver(ABC):
 
     @abstractmethod
     def create_volume(self, spec: VolumeSpec) -> Volume:
-        """Make an empty volume that reads as zeros, content BLANK.
+        """Make an empty volume, content BLANK, whose first and last MiB read as zeros.
 
+        If all of it does, whatever its blocks held before, `Volume.zeroed` says so.
         The size is ``spec.size.required`` rounded up to what the backend can do, never down.
         Idempotent by ``spec.name``: if a finished volume of that name exists it is returned as it is
         (the caller has compared it), and one that a crash left half made is finished or replaced.

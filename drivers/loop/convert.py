@@ -76,6 +76,8 @@ def volume(backend_id: str, entry: Entry[VolumeRecord]) -> Volume:
         properties=record.properties,
         options=record.options,
         source=record.source,
+        # Files begin as holes, and a copy of what nobody wrote to is one.
+        zeroed=True,
     )
 
 

@@ -77,7 +77,7 @@ class Copies:
             return left
         self._volumes.clear(group, spec.name)
         if source is None:
-            return self._volumes.make(spec, shape, Content.BLANK, None)
+            return self._volumes.make(spec, shape, Content.BLANK, None, zeroed=True)
         held = _find(self._group.read(), origin)
         size, content = _measure(group, held)
         if layouts.rounded(spec.size, shape, group.extent) < size:

@@ -27,6 +27,10 @@ from drivers.model import (
 )
 
 VOLUME, SNAPSHOT = "volume", "snapshot"
+OLDER = (
+    "LVM keeps its last changes on the disks, where 'pvck --dump metadata_all --file FILE DISK' finds"
+    " them: give the tags back with lvchange --addtag"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,13 @@ def _successor(one: Lv, other: Lv) -> Lv:
 
 
 def volume_tags(
-    object_id: str, spec: VolumeSpec, shape: Shape, content: Content, source: Source | None
+    object_id: str,
+    spec: VolumeSpec,
+    shape: Shape,
+    content: Content,
+    source: Source | None,
+    *,
+    zeroed: bool = False,
 ) -> list[str]:
     """The tags of a new volume, the mark that it is unfinished included."""
     fields = {
@@ -69,6 +79,7 @@ def volume_tags(
         "content": content.value,
         "requested": str(spec.size.required),
         "source": told(source) if source else "",
+        "zeroed": "yes" if zeroed else "",
         **shape.options,
         **_properties_fields(spec.properties),
     }
@@ -113,7 +124,7 @@ def refuse_illegible(group: Group, object_id: str) -> None:
         ):
             raise Unavailable(
                 f"logical volume {group.name}/{lv.name} carries the id {object_id}, but its tags"
-                f" {names.PREFIX}1... are lost: take them from a backup of LVM's metadata"
+                f" {names.PREFIX}1... are lost: {OLDER}"
             )
 
 
@@ -124,7 +135,7 @@ def _legible(group: Group, lv: Lv) -> Iterator[None]:
     except (LookupError, ValueError) as error:
         raise Unavailable(
             f"the tags of logical volume {group.name}/{lv.name} cannot be understood ({error}):"
-            " take them from a backup of LVM's metadata"
+            f" {OLDER}"
         ) from error
 
 
@@ -141,6 +152,8 @@ def volume(group: Group, lv: Lv) -> Volume:
             properties=_properties(fields),
             options=options,
             source=_source(fields.get("source", "")),
+            # A pool zeroes what it hands out; a copy shows what its source had.
+            zeroed=(lv.is_thin and "source" not in fields) or "zeroed" in fields,
         )
 
 

@@ -158,7 +158,8 @@ class Revert:
         """Write on the origin, in one transaction, all that the merge will destroy."""
         kept = [f"{NOTE}{tag}" for tag in snapshot.tags]
         area = [f"{names.AREA}{number}={spot}" for number, spot in enumerate(snapshot.ranges)]
-        content, outdated = records.with_fields(lv, content=self._content(snapshot))
+        # What lies beyond a smaller snapshot stays as it was.
+        content, outdated = records.with_fields(lv, content=self._content(snapshot), zeroed="")
         mark = f"{names.REVERTING}{snapshot.object_id}"
         self._group.retag(lv, add={mark, *kept, *area, *content}, remove=outdated)
 

@@ -67,15 +67,23 @@ class Volumes:
                 self._zero_ends(lv)
             return self.finish(lv)
 
-    def make(self, spec: VolumeSpec, shape: Shape, content: Content, source: Source | None) -> Lv:
+    def make(
+        self,
+        spec: VolumeSpec,
+        shape: Shape,
+        content: Content,
+        source: Source | None,
+        *,
+        zeroed: bool = False,
+    ) -> Lv:
         """A new LV, marked as unfinished; a thick one is active and holds whatever was there.
 
-        Called while changing the group.
+        Called while changing the group. ``zeroed``: the caller zeroes all of it before it is finished.
         """
         now = self._group.read()
         size = layouts.rounded(spec.size, shape, now.extent)
         object_id = names.object_id()
-        tags = records.volume_tags(object_id, spec, shape, content, source)
+        tags = records.volume_tags(object_id, spec, shape, content, source, zeroed=zeroed)
         name = names.volume(spec.name)
         if shape.layout is Layout.THIN:
             pool = self._capacity.pool_for(now, size).name

@@ -58,7 +58,7 @@ class ToyDriver(interface.VolumeDriver):
         if (size := self._fitting(spec.size.required)) not in spec.size:
             raise errors.OutOfRange(f"{size} bytes are above the limit of {spec.size.limit}")
         volume_id, asked = self._id_of(spec.name), spec.size.required
-        volume = Volume(volume_id, size, asked, Content.BLANK, spec.properties)
+        volume = Volume(volume_id, size, asked, Content.BLANK, spec.properties, zeroed=True)
         fresh = self._file(volume_id).with_suffix(".new")
         with fresh.open("wb") as file:
             file.truncate(size)

@@ -211,6 +211,7 @@ class PlainDriver(VolumeDriver):
             properties=spec.properties,
             options={"layout": "linear", **spec.options},
             source=source,
+            zeroed=True,
         )
         return self._volumes.put(volume, spec.name, data or Anonymous(size))
 

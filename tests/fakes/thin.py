@@ -79,9 +79,22 @@ class ThinDriver(VolumeDriver):
         volume_id = self._next()
         size = spec.size.required
         self.run(
-            ["lvm", "lvcreate", "-q", "-V", f"{size}b", "-T", f"{VG}/{POOL}", "-n", _lv(volume_id)]
+            [
+                "lvm",
+                "lvcreate",
+                "-q",
+                "-an",
+                "-V",
+                f"{size}b",
+                "-T",
+                f"{VG}/{POOL}",
+                "-n",
+                _lv(volume_id),
+            ]
         )
-        return self._keep(Volume(volume_id, size, size, Content.BLANK, spec.properties))
+        return self._keep(
+            Volume(volume_id, size, size, Content.BLANK, spec.properties, zeroed=True)
+        )
 
     def clone(self, volume_id: VolumeId, size: int | None = None, *, still: bool = True) -> Volume:
         """A volume with the bytes that another has now; ``still``: held still as by a snapshot."""

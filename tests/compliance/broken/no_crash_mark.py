@@ -23,7 +23,7 @@ class Driver(RightDriver):
         if size not in spec.size:
             raise errors.OutOfRange(f"{size} bytes are above the limit of {spec.size.limit}")
         volume_id, asked = self._id_of(spec.name), spec.size.required
-        volume = Volume(volume_id, size, asked, Content.BLANK, spec.properties)
+        volume = Volume(volume_id, size, asked, Content.BLANK, spec.properties, zeroed=True)
         fresh = self._file(volume_id).with_suffix(".new")
         fresh.touch()
         os.setxattr(fresh, KEY, msgspec.json.encode(volume))

@@ -18,6 +18,7 @@ from hearth_toy import KEY, ToyDriver
 
 from drivers import errors, interface
 from drivers.model import (
+    MIB,
     Connection,
     Content,
     Snapshot,
@@ -31,6 +32,7 @@ from drivers.model import (
 )
 
 DECODER = msgspec.json.Decoder(Snapshot)
+OLD = b"left by somebody"
 
 
 class RightDriver(
@@ -152,3 +154,26 @@ class RightDriver(
 
     def _flag(self, volume_id: VolumeId) -> Path:
         return self._file(volume_id).with_suffix(".connected")
+
+
+class OldBlocksDriver(RightDriver):
+    """On storage that was not empty: between a new volume's ends lies what somebody else left."""
+
+    zeroed = False
+
+    def create_volume(self, spec: VolumeSpec) -> Volume:
+        if found := self.find_volume(spec.name):
+            return found
+        size = self._fitting(spec.size.required)
+        if size not in spec.size:
+            raise errors.OutOfRange(f"{size} bytes are above the limit of {spec.size.limit}")
+        volume_id, asked = self._id_of(spec.name), spec.size.required
+        content = Content.BLANK
+        volume = Volume(volume_id, size, asked, content, spec.properties, zeroed=self.zeroed)
+        fresh = self._file(volume_id).with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.truncate(size)
+            os.pwrite(file.fileno(), OLD * ((size - 2 * MIB) // len(OLD)), MIB)
+            os.setxattr(file.fileno(), KEY, msgspec.json.encode(volume))
+        fresh.rename(self._file(volume_id))
+        return volume

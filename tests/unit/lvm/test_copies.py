@@ -272,7 +272,9 @@ def test_a_volume_zeroed_when_it_is_made_shows_nothing_of_others(lvm: FakeLvm) -
         careful = alive.volume("careful")
     with life(lvm) as alive:
         quick = alive.volume("quick")
+    assert careful.zeroed
     assert lvm.content(lvm.object(careful.id)) == [""] * 4
+    assert not quick.zeroed
     # Its ends are always wiped, so that no signature of others is taken for its own.
     assert lvm.content(lvm.object(quick.id)) == ["", "others", "others", ""]
 

@@ -57,6 +57,8 @@ def test_everything_but_the_content_is_kept(alive: Life) -> None:
     grown = alive.driver.extend_volume(volume.id, 6 * MIB)
     after = alive.driver.revert_to_snapshot(volume.id, first.id)
     assert (after.id, after.size, after.requested) == (grown.id, 6 * MIB, grown.requested)
+    # What a thick volume has beyond its snapshot stays as it was; a thin one has zeros there.
+    assert after.zeroed is (volume.options["layout"] == "thin")
     assert (after.properties, after.options) == (grown.properties, grown.options)
     assert after.content is Content.BLANK
     assert alive.driver.find_volume("v") == after

@@ -37,6 +37,7 @@ def test_a_volume_is_made_once(lvm: FakeLvm, layout: str) -> None:
     assert made.options["layout"] == layout
     assert made.properties == wanted().properties
     assert (made.size, made.requested, made.content) == (4 * MIB, 4 * MIB, Content.BLANK)
+    assert made.zeroed is (layout == "thin")
 
 
 def test_the_requested_size_is_kept_beside_the_true_one(lvm: FakeLvm) -> None:
