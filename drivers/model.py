@@ -136,9 +136,9 @@ class VolumeSpec:
 class Volume:
     """A volume that exists and is finished.
 
-    ``size`` is its true size now, ``requested`` the bytes asked for when it was created (it is
-    compared when a create is repeated after rounding or growth). ``options`` are the effective values
-    of the driver's parameters, as strings. ``zeroed`` promises that every byte reads as zero while the
+    ``size`` is its true size now, ``requested`` the bytes asked for when it was created, which rounding
+    and growth do not change. ``options`` are the effective values of the driver's parameters, as
+    strings. ``zeroed`` promises that every byte reads as zero while the
     content is BLANK; without it, only the first and the last MiB do, and between them may lie what
     somebody else left: whoever relies on zeros must write them.
     """

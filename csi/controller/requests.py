@@ -73,8 +73,9 @@ class Wish:
     def refuse_unless_served_by(self, found: Volume) -> None:
         """Raise `Exists`, naming the fact, if the volume of this name is not what is wanted.
 
-        A size is compared with the one asked for at creation as well, because rounding and growth
-        have changed it since; what nobody asks for now is not compared.
+        The present size must be in the range, whatever range the volume was made for: CSI calls it
+        compatible then, and a provisioner repeats its call only until it has written the PV, so before
+        anything grows. What nobody asks for now is not compared.
         """
         for fact, wanted, held in self._differences(found):
             raise Exists(
@@ -84,8 +85,8 @@ class Wish:
 
     def _differences(self, found: Volume) -> Iterator[Fact]:
         size, made = self.request.size, self.properties()
-        if size.required != found.requested and found.size not in size:
-            yield "size", size.required or size.limit, found.size
+        if found.size not in size:
+            yield "size", _range(size), found.size
         facts: list[Fact] = [
             ("content source", _told(self.request.source), _told(found.source)),
             ("volume mode", made.mode.value, found.properties.mode.value),
@@ -102,6 +103,12 @@ def wish(request: VolumeRequest, driver: type[VolumeDriver]) -> Wish:
     """``request``, checked against what backends of ``driver`` know. Raises `Invalid`."""
     parameters = parse(request.parameters, driver)
     return Wish(request, agree(request.accesses, parameters.fs_type), parameters)
+
+
+def _range(size: SizeRange) -> object:
+    if size.limit is None:
+        return size.required
+    return f"{size.required} to {size.limit}"
 
 
 def _told(source: Source | None) -> str:

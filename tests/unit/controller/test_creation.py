@@ -226,10 +226,18 @@ class TestCreateVolume:
             one.client.controller.CreateVolume(wanted("v", **fields))
 
     def test_what_has_grown_or_was_rounded_is_still_the_same(self, one: Bench) -> None:
-        exact = pb.CapacityRange(required_bytes=5 * MIB, limit_bytes=8 * MIB)
-        made = one.create("v", capacity_range=exact)
+        rounded = pb.CapacityRange(required_bytes=5 * MIB, limit_bytes=8 * MIB)
+        made = one.create("v", capacity_range=rounded)
+        assert one.create("v", capacity_range=rounded).volume_id == made.volume_id
         one.expand(made.volume_id, 40 * MIB)
-        assert one.create("v", capacity_range=exact).volume_id == made.volume_id
+        assert one.create("v", 5 * MIB).volume_id == made.volume_id
+
+    def test_what_has_grown_above_the_limit_is_another_size(self, one: Bench) -> None:
+        size = pb.CapacityRange(required_bytes=5 * MIB, limit_bytes=8 * MIB)
+        made = one.create("v", capacity_range=size)
+        one.expand(made.volume_id, 40 * MIB)
+        with refused("ALREADY_EXISTS", made.volume_id, str(40 * MIB), str(8 * MIB)):
+            one.create("v", capacity_range=size)
 
     def test_another_size_that_the_volume_has_is_the_same(self, one: Bench) -> None:
         made = one.create("v", 5 * MIB)
