@@ -7,6 +7,7 @@ compared and refused here, before a driver does anything; one object is changed 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import BinaryIO
 
 from csi.controller import abilities, sizes
@@ -87,7 +88,8 @@ class Provisioner:
     def snapshot(self, name: str, volume_id: str, parameters: Mapping[str, str]) -> Snapshot:
         """The snapshot of that name, cut now or found.
 
-        Raises `Exists` if it is one of another volume, and `NotFound` without the volume.
+        Raises `Exists` if it is one of another volume, `NotFound` without the volume, and `Unavailable`
+        while a backend that may have one of that name cannot tell.
         """
         if not name:
             raise Invalid("the snapshot has no name")
@@ -194,9 +196,14 @@ class Provisioner:
             )
 
     def _find_snapshot(self, name: str) -> Snapshot | None:
-        for driver in self._backends.usable():
-            if isinstance(driver, SnapshotDriver) and (found := driver.find_snapshot(name)):
-                return found
+        """The snapshot of that name; `Unavailable` if a backend that may hold it cannot tell."""
+        # Those that are well first: what one of them has need not wait for the others.
+        for backend in sorted(self._backends, key=lambda each: bool(self._backends.trouble(each))):
+            if isinstance(backend.driver, SnapshotDriver):
+                with suppress(Absent):
+                    self._backends.use(backend)
+                    if found := backend.driver.find_snapshot(name):
+                        return found
         return None
 
 

@@ -6,11 +6,13 @@ from csi.spec import csi_pb2 as pb
 from drivers.model import MIB
 from tests.fakes.bench import (
     BACKEND,
+    ONE,
     Bench,
     bench,
     refused,
 )
-from tests.fakes.memory import MemoryDriver, MemoryOptions
+from tests.fakes.memory import MemoryDriver, MemoryOptions, PlainDriver
+from tests.fakes.moods import Moods
 
 
 class TestSnapshots:
@@ -63,6 +65,29 @@ class TestSnapshots:
         )
         with refused("INVALID_ARGUMENT", "'how' is not known"):
             two.client.controller.CreateSnapshot(request)
+
+    def test_where_a_backend_cannot_tell_no_second_one_of_its_name_is_made(self) -> None:
+        both = {name: (MemoryDriver, MemoryOptions(backend_id=name)) for name in ("one", "other")}
+        with bench(both) as running:
+            v = running.create("v", parameters={BACKEND: "one"})
+            w = running.create("w", parameters={BACKEND: "other"})
+            made, kept = running.snapshot("s", v), running.snapshot("kept", w)
+            moods = running.driver("one").moods
+            moods.broken = moods.unhealthy = "a disk is missing"
+            with refused("UNAVAILABLE", "'one'", "a disk is missing"):
+                running.snapshot("s", w)
+            assert running.snapshot("kept", w) == kept
+            moods.broken = moods.unhealthy = ""
+            with refused("ALREADY_EXISTS", made.snapshot_id):
+                running.snapshot("s", w)
+
+    def test_a_backend_that_cannot_hold_one_is_not_asked(self) -> None:
+        others = {"plain": (PlainDriver, MemoryOptions(backend_id="plain")),
+                  "gone": (MemoryDriver, MemoryOptions(backend_id="gone"))}  # fmt: skip
+        moods = {"plain": Moods(broken="a disk is missing"), "gone": Moods(absent=True)}
+        with bench({**ONE, **others}, moods=moods) as running:
+            volume = running.create("v", parameters={BACKEND: "fast"})
+            assert running.snapshot("s", volume).source_volume_id == volume.volume_id
 
     def test_no_room(self) -> None:
         with bench({"fast": (MemoryDriver, MemoryOptions(capacity=12 * MIB))}) as running:
