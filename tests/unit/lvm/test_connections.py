@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -33,7 +34,8 @@ def test_connecting_and_disconnecting_are_repeatable(lvm: FakeLvm) -> None:
         assert alive.driver.initialize_connection(volume.id) == first
         alive.driver.terminate_connection(volume.id)
         alive.driver.terminate_connection(volume.id)
-        assert [what.split()[-3:-2] for what in alive.process.changes] == [["y"], ["n"]]
+        activations = [re.findall("--activate .", what) for what in alive.process.changes]
+        assert activations == [["--activate y"], ["--activate n"]]
 
 
 def test_disconnecting_what_is_absent_is_success_and_connecting_it_is_not(lvm: FakeLvm) -> None:
