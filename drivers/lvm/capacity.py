@@ -109,7 +109,8 @@ class Capacity:
         if not best or rooms[best] < size:
             raise Exhausted(
                 f"no thin pool of volume group {group.name} may promise {size} more bytes"
-                f" ({'; '.join(told) or 'there is none'}): extend the pool, raise overcommit, or delete volumes"
+                f" ({'; '.join(told) or 'there is none'}):"
+                " extend the pool, raise overcommit, or delete volumes"
             )
         return group.lvs[best]
 
