@@ -106,7 +106,7 @@ def test_a_volume_whose_packed_tag_is_lost_is_not_absent(lvm: FakeLvm) -> None:
             lv.tags = {tag for tag in lv.tags if not tag.startswith("hearth.1=")}
         lvm.state.seqno += 1
         del alive.process.changes[:]
-        told = f"vg/{names.volume('v')} carries the id"
+        told = f"vg/{names.volume('v')} carries the id.*pvck --dump metadata_all"
         for call in (alive.driver.get_volume, alive.driver.delete_volume):
             with pytest.raises(Unavailable, match=told):
                 call(volume.id)
@@ -128,7 +128,7 @@ def test_a_volume_whose_tag_cannot_be_understood_is_unavailable_by_name(
         fields = names.unpack(lv.tags) | {field: value}
         lv.tags = (lv.tags - names.packed(lv.tags)) | set(names.pack(fields))
         lvm.state.seqno += 1
-        with pytest.raises(Unavailable, match=f"{lv.name}.*cannot be understood"):
+        with pytest.raises(Unavailable, match=f"{lv.name}.*cannot be understood.*pvck --dump"):
             alive.driver.list_volumes()
 
 
