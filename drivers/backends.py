@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from drivers.errors import Absent, Busy, NotFound, StorageError, Unavailable
 from drivers.exec import remaining
@@ -102,6 +103,9 @@ class Backend:
             self.id, trouble = self.driver.backend_id, None
         except StorageError as error:
             trouble = self._named(error)
+            # What was seen and is not well: its volumes are here, and not to be looked for elsewhere.
+            with suppress(StorageError):
+                self.id = self.driver.backend_id
         finally:
             self._trouble, self.settled = trouble, True
             self._ended.set()

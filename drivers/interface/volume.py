@@ -67,7 +67,7 @@ class VolumeDriver(ABC):
         """What identifies this storage wherever its disks are moved (a VG UUID): ``[A-Za-z0-9]+``.
 
         Every id of the backend's objects is ``<backend id>.<object id>``. Raises `Unavailable`
-        before a successful `do_setup`.
+        before `do_setup` has seen the storage; one that it then found unwell can be told.
         """
 
     @abstractmethod

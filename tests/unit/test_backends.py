@@ -83,6 +83,13 @@ def test_a_failed_set_up_is_tried_again_by_whoever_asks_but_not_at_once() -> Non
     assert fast.set_ups == 2
 
 
+def test_one_that_was_seen_and_is_not_well_answers_for_its_ids() -> None:
+    unwell = MemoryDriver("fast", MemoryOptions(backend_id="aaa", unit=0), Host())
+    backends = settled(unwell)
+    with pytest.raises(errors.Unavailable, match="'fast' cannot be used: unit is below 1"):
+        backends.of("aaa.1")
+
+
 def test_one_that_falls_ill_later_is_set_up_again() -> None:
     clock, fast = Clock(), driver("fast", "aaa")
     backends = settled(fast, clock=clock)
