@@ -1,9 +1,9 @@
 """`python -m tools.readme [--check]`: the tables of README.md, from the registry and the test reports.
 
 A README that is written by hand claims what was true once. This one lists the drivers that register,
-and the suites whose reports a test run has left in build; without a report nothing is claimed. The
-results are published in docs/reference/test-results.md as well, with those of csi-sanity one by one.
-`--check` fails if the drivers' table is not what the registry says, or a suite did not pass.
+and how each suite ended by the report that a test run has left in build; without one it says "not run".
+The results are published in docs/reference/test-results.md as well, with those of csi-sanity one by one.
+`--check` fails if the drivers' table is not what the registry says, or a suite did not run or not pass.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ FEATURES: Mapping[str, str] = {
     "CloneDriver": "clones",
     "RevertDriver": "revert to a snapshot",
 }
+NOT_RUN = "not run"
 SUITES: Mapping[str, str] = {
     "unit": "pure parts, and services over stateful fakes",
     "kit": "the compliance kit rejects broken drivers, and serves outsiders",
@@ -75,6 +76,8 @@ def suites_table(reports: Path) -> str:
     for name, what in SUITES.items():
         if counted := report.tests([reports / f"{name}.xml"]):
             rows.append(f"| {what} | {counted.passed} | {counted.failed} | {counted.skipped} |")
+        else:
+            rows.append(f"| {what} | {NOT_RUN} | | |")
     return "\n".join(rows)
 
 
@@ -107,7 +110,7 @@ def sanity_rows(folder: Path) -> str:
 
 
 def faults(text: str, drivers: Mapping[str, type[VolumeDriver]]) -> list[str]:
-    """What is not true in the marked part of a README."""
+    """What is not true in the marked part of a README, and which suites have not run."""
     found = MARKED.search(text)
     if found is None:
         return ["README.md has lost its marks for the generated table"]
@@ -116,7 +119,11 @@ def faults(text: str, drivers: Mapping[str, type[VolumeDriver]]) -> list[str]:
     for row in re.findall(r"^\| (.*?) \| (\d+) \| (\d+) \| (\d+) \|$", inside, re.MULTILINE):
         if row[2] != "0":
             wrong.append(f"{row[0]}: {row[2]} failed when it was written")
-    return wrong
+    return wrong + [f"{what}: {NOT_RUN}" for what in SUITES.values() if not _has_run(what, inside)]
+
+
+def _has_run(what: str, table: str) -> bool:
+    return bool(re.search(rf"^\| {re.escape(what)} \| \d+ \|", table, re.MULTILINE))
 
 
 def _complain(wrong: Sequence[str]) -> int:
