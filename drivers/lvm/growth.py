@@ -4,8 +4,10 @@ A thin pool zeroes what it hands out. The extents that a thick volume is to get 
 temporary volume, zeroed there, and then given to exactly this volume.
 
 While a thick volume has COW snapshots, LVM grows it only when it is inactive, and the COW areas must grow
-with it, or they could overflow. A mark says that this is unfinished; nobody may activate the volume
-until it is done, by this process or the next.
+with it, or they could overflow.
+
+A mark says that a growth is unfinished, and where the zeroed extents are. Nobody may activate the volume
+until the areas are as large, and it is proven that LVM used these extents, by this process or the next.
 """
 
 from __future__ import annotations
@@ -103,14 +105,17 @@ class Growth:
         reserved = self._reserved(group, lv)
         ranges = [spot for each in reserved for spot in each.ranges]
         self._refuse_unwiped(lv, ranges, extents - lv.size // group.extent)
+        zeroed = {f"{names.ZEROED}{spot}" for spot in group.fixed(ranges)}
+        self._group.retag(lv, add={f"{names.GROWING}{lv.size}", *zeroed})
         if group.snapshots_of(lv):
-            self._group.retag(lv, add={names.GROWING})
             self._group.deactivate(lv)
         for each in reserved:
             self._drop(each)
-        self._group.run(commands.extend(group.name, lv.name, extents=extents, on=ranges))
-        self._compare(lv, ranges)
-        self.finish(self._group.read(), self._group.again(lv))
+        try:
+            self._group.run(commands.extend(group.name, lv.name, extents=extents, on=ranges))
+        finally:
+            # Also after a refusal, or nobody could use the volume until somebody grows it again.
+            self.finish(self._group.read(), self._group.again(lv))
         return self._checked(lv, extents)
 
     def _refuse_unwiped(self, lv: Lv, ranges: Sequence[str], more: int) -> None:
@@ -129,12 +134,20 @@ class Growth:
         return records.volume(now, grown)
 
     def finish(self, group: Group, lv: Lv) -> None:
-        """Let every COW area follow its origin, then take the mark off, if there is one.
+        """Compare, let every COW area follow its origin, then take the mark off, if there is one.
 
-        Called while changing the group.
+        Called while changing the group. Raises `InUse` while a volume with snapshots is open, and
+        `Unavailable` for ever if LVM gave it extents that were not zeroed.
         """
-        if names.GROWING not in lv.tags:
+        if not lv.tag(names.GROWING):
             return
+        self._compare(group, lv)
+        if group.snapshots_of(lv):
+            self._follow(group, lv)
+        marks = {tag for tag in lv.tags if tag.startswith((names.GROWING, names.ZEROED))}
+        self._group.retag(lv, remove=marks)
+
+    def _follow(self, group: Group, lv: Lv) -> None:
         if self._group.is_open(lv):
             raise InUse(f"{group.name}/{lv.name} is open while its growth is unfinished: close it")
         self._group.deactivate(lv)
@@ -142,7 +155,6 @@ class Growth:
             extents = cow_extents(lv.size, each.segments[0].chunk, group.extent)
             with suppress(Unchanged):
                 self._group.run(commands.extend(group.name, each.name, extents=extents))
-        self._group.retag(lv, remove={names.GROWING})
 
     def _reserved(self, group: Group, lv: Lv) -> Sequence[Lv]:
         return [each for each in group.lvs.values() if each.tag(names.TAIL) == lv.object_id]
@@ -203,15 +215,20 @@ class Growth:
     def _drop(self, lv: Lv) -> None:
         self._group.run(commands.remove(self._group.name, lv.name))
 
-    def _compare(self, lv: Lv, ranges: Sequence[str]) -> None:
-        """Prove that LVM used the zeroed extents and no others."""
-        now, grown = self._group.read(), self._group.again(lv)
-        parts = [grown, *now.children_of(grown)]
+    def _compare(self, group: Group, lv: Lv) -> None:
+        """Prove that LVM, if it grew the volume, used the zeroed extents and no others."""
+        before = int(lv.tag(names.GROWING))
+        if lv.size == before:
+            return
+        marks = sorted(tag for tag in lv.tags if tag.startswith(names.ZEROED))
+        ranges = group.located(tag[len(names.ZEROED) :] for tag in marks)
+        parts = [lv, *group.children_of(lv)]
         owned = {extent for part in parts for extent in _extents(part.ranges)}
         if missing := set(_extents(ranges)) - owned:
             raise Unavailable(
-                f"LVM grew {lv.name} onto other extents than the {len(missing)} that were zeroed"
-                " for it: its new part may show old blocks"
+                f"LVM grew {group.name}/{lv.name} onto other extents than the {len(missing)} that were"
+                f" zeroed for it: what lies beyond byte {before} may be old blocks of others. Zero that"
+                f" by hand, then take the tags {names.GROWING}* and {names.ZEROED}* off with lvchange"
             )
 
 

@@ -9,7 +9,7 @@ LVM's JSON has only strings: numbers are digits, and an empty string says "not a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -138,6 +138,16 @@ class Group:
         """The device-mapper UUID of the LV's device (a pool's own device has a suffix to it)."""
         return f"LVM-{self.id}{lv.uuid.replace('-', '')}"
 
+    def fixed(self, ranges: Iterable[str]) -> list[str]:
+        """Ranges of extents as they can be written down: with UUIDs, as a disk's name may change."""
+        uuids = {pv.name: pv.uuid for pv in self.pvs}
+        return [_renamed(each, uuids) for each in ranges]
+
+    def located(self, fixed: Iterable[str]) -> list[str]:
+        """What `fixed` wrote down, with the names of today; raises `Unavailable` if a disk is gone."""
+        paths = {pv.uuid: pv.name for pv in self.pvs}
+        return [_renamed(each, paths) for each in fixed]
+
     def snapshots_of(self, lv: Lv) -> Sequence[Lv]:
         """The COW snapshots that cannot live without ``lv``."""
         return [each for each in self.lvs.values() if each.is_cow and each.origin == lv.name]
@@ -145,6 +155,13 @@ class Group:
     def children_of(self, lv: Lv) -> Sequence[Lv]:
         """The hidden LVs that ``lv`` is made of."""
         return [each for each in self.lvs.values() if each.parent == lv.name]
+
+
+def _renamed(spot: str, names: Mapping[str, str]) -> str:
+    disk, _, span = spot.rpartition(":")
+    if disk not in names:
+        raise Unavailable(f"the disk {disk} is not in the volume group any more")
+    return f"{names[disk]}:{span}"
 
 
 def parse(text: str) -> Group:

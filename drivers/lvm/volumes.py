@@ -47,7 +47,7 @@ class Volumes:
 
     def is_settled(self, lv: Lv) -> bool:
         """Whether no growth and no revert of the volume is unfinished."""
-        return not (names.GROWING in lv.tags or lv.tag(names.REVERTING))
+        return not (lv.tag(names.GROWING) or lv.tag(names.REVERTING))
 
     def finished(self, group: Group, name: str) -> Lv | None:
         """The finished volume that was made under a caller's name."""

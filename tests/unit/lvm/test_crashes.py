@@ -22,7 +22,8 @@ OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 8}
 LAYOUTS = ("thin", "linear", "raid10")
 EVERY_LAYOUT = (*LAYOUTS, "striped", "raid1")
 MARKS = ("hearth.creating", "hearth.deleting", "hearth.growing", "hearth.reverting",
-         "hearth.replaces", "hearth.tail", "hearth.copy", "hearth.note", "hearth.area")  # fmt: skip
+         "hearth.replaces", "hearth.tail", "hearth.zeroed", "hearth.copy",
+         "hearth.note", "hearth.area")  # fmt: skip
 OLD, NEW, ZERO = "old", "new", ""
 
 

@@ -163,7 +163,7 @@ def test_a_growth_that_is_unfinished_while_the_volume_is_open_is_in_use(lvm: Fak
     with life(lvm) as alive:
         volume = snapped(alive)
         alive.driver.initialize_connection(volume.id)
-        lvm.object(volume.id).tags.add(names.GROWING)
+        lvm.object(volume.id).tags.add(f"{names.GROWING}{4 * MIB}")
         lvm.state.seqno += 1
         lvm.device(lvm.object(volume.id)).opened = 1
         with pytest.raises(InUse, match="while its growth is unfinished"):
@@ -175,7 +175,11 @@ def test_without_wiping_nothing_is_reserved(lvm: FakeLvm) -> None:
         volume = alive.volume()
         del alive.process.changes[:]
         alive.driver.extend_volume(volume.id, 8 * MIB)
-        assert [what.split()[1] for what in alive.process.changes] == ["lvextend"]
+        assert [what.split()[1] for what in alive.process.changes] == [
+            "lvchange",
+            "lvextend",
+            "lvchange",
+        ]
 
 
 def test_zeroed_extents_that_somebody_took_are_missed_before_the_volume_grows(
