@@ -37,9 +37,9 @@ NOT_RUN = "not run"
 SUITES: Mapping[str, str] = {
     "unit": "pure parts, and services over stateful fakes",
     "kit": "the compliance kit rejects broken drivers, and serves outsiders",
-    "compliance": "the loop driver passes the compliance kit on real storage",
-    "integration": "bytes, capacity and stale data on real LVM, also through CSI",
-    "crash": "killed in the middle of work, and at each point of some calls",
+    "compliance": "every driver passes the compliance kit on real storage",
+    "integration": "bytes, filesystems, capacity, stale data and 1,000 calls at once on real LVM",
+    "crash": "killed at every step of every call, and in the middle of long work",
     "sanity": "the real csi-sanity on LVM thin, LVM thick and loop",
     "sanity-alpha": "the same with everything that CSI marks as alpha",
     "lab": "the lab itself",
