@@ -185,11 +185,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An active device on this node.
+    """An active device on this node, ``size`` in bytes.
 
     ``dm_uuid`` is what device-mapper says the device is (``LVM-...``); a caller compares it with the
-    device it opened. It is empty for devices that are not device-mapper's (``backing_file`` then says
-    which file a loop device must have behind it).
+    device it opened. It is empty for devices that are not device-mapper's: ``backing_file`` then says
+    which file a loop device must have behind it. A connection with neither is used by nobody. Where
+    it is the ``path`` itself, the volume is that plain file: images go in and out, and no node mounts it.
     """
 
     path: Path

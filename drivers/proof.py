@@ -29,16 +29,27 @@ def number_of(descriptor: int) -> Number | None:
 
 
 def size_of(descriptor: int) -> int:
-    """The bytes of an open block device."""
+    """The bytes of an open block device or file."""
+    if number_of(descriptor) is None:
+        return os.fstat(descriptor).st_size
     return int.from_bytes(fcntl.ioctl(descriptor, BLKGETSIZE64, bytes(8)), "little")
 
 
 def require(connection: Connection, descriptor: int) -> None:
-    """Raise `Unavailable` unless the open device is the one that the connection says."""
+    """Raise `Unavailable` unless the open device is the one that the connection says, and as large.
+
+    A plain file passes only where the connection says that there is no device (`Connection.backing_file`).
+    """
+    if not (connection.dm_uuid or connection.backing_file):
+        raise Unavailable(f"nothing tells what device {connection.path} must be; it is not used")
     if connection.dm_uuid:
         _require_dm_uuid(connection, descriptor)
-    if connection.backing_file:
+    if connection.backing_file == connection.path:
+        _require_file(connection, descriptor)
+    elif connection.backing_file:
         _require_backing(connection, descriptor, connection.backing_file)
+    if (size := size_of(descriptor)) != connection.size:
+        raise Unavailable(f"{connection.path} has {size} bytes, expected are {connection.size}")
 
 
 def _require_dm_uuid(connection: Connection, descriptor: int) -> None:
@@ -53,6 +64,16 @@ def _require_dm_uuid(connection: Connection, descriptor: int) -> None:
             f"{connection.path} is another device: its device-mapper UUID is {found},"
             f" expected is {connection.dm_uuid}"
         )
+
+
+def _require_file(connection: Connection, descriptor: int) -> None:
+    found = os.fstat(descriptor)
+    try:
+        same = os.path.samestat(connection.path.stat(), found)
+    except OSError as error:
+        raise Unavailable(f"{connection.path} cannot be looked at: {error.strerror}") from error
+    if not (same and stat.S_ISREG(found.st_mode)):
+        raise Unavailable(f"{connection.path} is not the plain file that it should be")
 
 
 def _require_backing(connection: Connection, descriptor: int, file: Path) -> None:

@@ -20,7 +20,7 @@ from drivers.errors import Precondition, Unavailable
 from drivers.exec import Run
 from drivers.model import MIB, Connection
 from drivers.mountinfo import Device as Number
-from drivers.proof import number_of, require, size_of
+from drivers.proof import number_of, require
 
 BLKROSET = 0x125D
 
@@ -148,12 +148,7 @@ def require_zeros(device: Device) -> None:
 
 
 def _proven(connection: Connection, descriptor: int) -> Device:
-    number = number_of(descriptor)
-    if number is None:
-        raise Unavailable(f"{connection.path} is not a block device")
-    if not (connection.dm_uuid or connection.backing_file):
-        raise Unavailable(f"nothing tells what device {connection.path} must be; it is not used")
     require(connection, descriptor)
-    if (size := size_of(descriptor)) != connection.size:
-        raise Unavailable(f"{connection.path} has {size} bytes, expected are {connection.size}")
-    return Device(connection.path, descriptor, number, size)
+    if (number := number_of(descriptor)) is None:
+        raise Unavailable(f"{connection.path} is not a block device")
+    return Device(connection.path, descriptor, number, connection.size)

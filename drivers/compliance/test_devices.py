@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drivers import errors
+from drivers import errors, proof
 from drivers.compliance.bench import (
     NUMBER,
     SIZE,
@@ -60,6 +60,16 @@ def test_connecting_and_disconnecting_can_be_repeated(bench: Bench) -> None:
     bench.driver.terminate_connection(volume.id)
     bench.driver.delete_volume(volume.id)
     bench.driver.terminate_connection(volume.id)
+
+
+@checks("initialize_connection")
+def test_a_connection_proves_what_it_leads_to(bench: Bench) -> None:
+    one, other = bench.create("one"), bench.create("other")
+    with bench.connected(one.id) as right, bench.connected(other.id) as wrong:
+        with right.path.open("rb") as device:
+            proof.require(right, device.fileno())
+        with pytest.raises(errors.Unavailable), wrong.path.open("rb") as device:
+            proof.require(right, device.fileno())
 
 
 @checks("initialize_connection", "create_volume")

@@ -83,7 +83,8 @@ class ToyDriver(interface.VolumeDriver):
         return sorted(self._volumes().values(), key=lambda each: each.id)
 
     def initialize_connection(self, volume_id: VolumeId) -> Connection:
-        return Connection(self._file(volume_id), self.get_volume(volume_id).size)
+        file = self._file(volume_id)
+        return Connection(file, self.get_volume(volume_id).size, backing_file=file)
 
     def terminate_connection(self, volume_id: VolumeId) -> None: ...
 

@@ -88,6 +88,7 @@ ACCEPTED = ("accepted", "old_blocks")
 FAILS_AMONG_OTHERS = {
     "shows_old_bytes": {"test_nobody_reads_what_a_deleted_volume_held"},
     "goes_on": {"test_setting_up_again_changes_nothing"},
+    "proves_nothing": {"test_a_connection_proves_what_it_leads_to"},
     "promises_zeros": {"test_a_new_volume_is_blank_and_reads_as_the_zeros_it_promises"},
 }
 """Driver to the check that is about its fault, which many others meet as well."""

@@ -166,7 +166,8 @@ class PlainDriver(VolumeDriver):
     def initialize_connection(self, volume_id: VolumeId) -> Connection:
         held = self._volumes.get(volume_id)
         self._connected.add(volume_id)
-        return Connection(held.bytes.path, held.record.size)
+        path = held.bytes.path
+        return Connection(path, held.record.size, backing_file=path)
 
     def terminate_connection(self, volume_id: VolumeId) -> None:
         self._connected.discard(volume_id)
