@@ -8,17 +8,20 @@ this code does not know that.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from drivers import proof
-from drivers.errors import Invalid, OutOfRange, Precondition
+from drivers.errors import Invalid, OutOfRange, Precondition, StorageError
 from drivers.model import MIB, Content, Image, VolumeId
 
 if TYPE_CHECKING:
     from drivers.interface.volume import VolumeDriver
+
+log = logging.getLogger(__name__)
 
 CHUNK = 4 * MIB
 
@@ -38,8 +41,8 @@ def write_image(
         raise OutOfRange(
             f"the image has {size} bytes, volume {volume_id} only {volume.size}: make it larger"
         )
-    driver.set_content(volume_id, Content.FORMATTING)
     with _connected(driver, volume_id, "r+b") as device:
+        driver.set_content(volume_id, Content.FORMATTING)
         written = _copy_in(device, image, size)
     if written != Image(size, sha256.lower()):
         raise Invalid(
@@ -63,6 +66,8 @@ def read_image(driver: VolumeDriver, volume_id: VolumeId, image: BinaryIO) -> Im
 
 @contextmanager
 def _connected(driver: VolumeDriver, volume_id: VolumeId, mode: str) -> Iterator[BinaryIO]:
+    # Raises `InUse` while somebody has it open: a copy of what moves would be torn.
+    driver.terminate_connection(volume_id)
     connection = driver.initialize_connection(volume_id)
     try:
         # Opened as it is: not made if it is missing, nor cut to nothing.
@@ -70,7 +75,16 @@ def _connected(driver: VolumeDriver, volume_id: VolumeId, mode: str) -> Iterator
             proof.require(connection, device.fileno())
             yield cast(BinaryIO, device)
     finally:
+        _disconnect(driver, volume_id)
+
+
+def _disconnect(driver: VolumeDriver, volume_id: VolumeId) -> None:
+    # Whoever opened it meanwhile keeps it, and a device that stays harms nobody: what the copy came to
+    # is what its caller must hear.
+    try:
         driver.terminate_connection(volume_id)
+    except StorageError as error:
+        log.warning("volume %s stays connected after its image was copied: %s", volume_id, error)
 
 
 def _copy_in(device: BinaryIO, image: BinaryIO, size: int) -> Image:

@@ -181,16 +181,16 @@ class VolumeDriver(ABC):
 
         Succeeds only if the stream has exactly that many bytes and their SHA-256 is ``sha256`` (hex);
         otherwise raises `Invalid`. Raises `OutOfRange`, writing nothing, if the volume is smaller,
-        and `Precondition` if it is not BLANK. The content is FORMATTED afterwards. This one
-        implementation, over the connected device, serves every driver; replace it only by a faster
-        one.
+        `Precondition` if it is not BLANK, and `InUse` while somebody has it open. The content is
+        FORMATTED afterwards. This one implementation, over the connected device, serves every driver;
+        replace it only by a faster one.
         """
         return write_image(self, volume_id, image, size=size, sha256=sha256)
 
     def copy_volume_to_image(self, volume_id: VolumeId, image: BinaryIO) -> Image:
         """Write every byte of the volume to ``image`` and return their count and SHA-256.
 
-        The volume must not be in use elsewhere (a copy of a moving source tears); the caller makes a
-        snapshot and a volume of it where it is.
+        Raises `InUse`, reading nothing, while somebody has the volume open: a copy of a moving source
+        tears; the caller then makes a snapshot and a volume of it.
         """
         return read_image(self, volume_id, image)

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from drivers.errors import Invalid, OutOfRange, Precondition, StorageError, Unavailable
+from drivers.errors import InUse, Invalid, OutOfRange, Precondition, StorageError, Unavailable
 from drivers.exec import Host
 from drivers.images import CHUNK
 from drivers.model import MIB, Connection, Content, Image, SizeRange, Volume, VolumeId, VolumeSpec
@@ -151,6 +151,52 @@ def test_a_stream_that_breaks_leaves_nothing_connected(
     driver.delete_volume(volume.id)
     with pytest.raises(StorageError):
         driver.get_volume(volume.id)
+
+
+class Used(MemoryDriver):
+    """Somebody has the device open, or opens it while it is read."""
+
+    user = "nobody"
+
+    def initialize_connection(self, volume_id: VolumeId) -> Connection:
+        connection = super().initialize_connection(volume_id)
+        self.user = "a late one" if self.user == "nobody" else self.user
+        return connection
+
+    def terminate_connection(self, volume_id: VolumeId) -> None:
+        if self.user != "nobody":
+            raise InUse(f"volume {volume_id} is open by {self.user}")
+        super().terminate_connection(volume_id)
+
+
+@pytest.fixture
+def used() -> Iterator[Used]:
+    made = Used("memory", MemoryOptions(), Host())
+    made.do_setup()
+    yield made
+    made.close()
+
+
+def test_a_volume_in_use_is_neither_read_nor_written(used: Used) -> None:
+    volume = used.create_volume(VolumeSpec("v", SizeRange(8 * MIB)))
+    used.user, out = "a pod", BytesIO()
+    with pytest.raises(InUse, match="a pod"):
+        used.copy_volume_to_image(volume.id, out)
+    assert out.getvalue() == b""
+    with pytest.raises(InUse, match="a pod"):
+        put(used, volume, DATA)
+    assert used.get_volume(volume.id).content is Content.BLANK
+
+
+def test_what_a_copy_came_to_is_told_even_if_the_device_is_opened_meanwhile(used: Used) -> None:
+    volume = used.create_volume(VolumeSpec("v", SizeRange(8 * MIB)))
+    assert put(used, volume, DATA) == Image(len(DATA), DIGEST)
+    used.user = "nobody"
+    other = used.create_volume(VolumeSpec("w", SizeRange(8 * MIB)))
+    with pytest.raises(Invalid, match="nothing of it is used"):
+        put(used, other, DATA, digest="0" * 64)
+    used.user = "nobody"
+    assert used.copy_volume_to_image(volume.id, BytesIO()).size == volume.size
 
 
 class Elsewhere(MemoryDriver):
