@@ -104,6 +104,7 @@ class LvmDriver(
         setup.check(self._group)
 
     def close(self) -> None:
+        self._group.stop()
         self._jobs.close()
         self._removal.close()
         self._group.close()

@@ -34,6 +34,7 @@ class VolumeGroup:
         self.options = options
         self._lvm = Lvm(run, options.volume_group, Path(options.runtime_directory) / backend)
         self._changing = threading.RLock()
+        self._closing = threading.Event()
         self._inventory: Inventory | None = None
 
     @property
@@ -69,6 +70,23 @@ class VolumeGroup:
             # Others read it at this moment: it stays, and looks at the disks of today.
             self._inventory.look_at(headers.read)
         return self.read()
+
+    def stop(self) -> None:
+        """From now on, what takes long ends at its next `tick`."""
+        self._closing.set()
+
+    def tick(self, _done: int = 0) -> None:
+        """Raise `Busy` once the driver is closed.
+
+        For what takes long in a call: its marks say how far it is, and the repeated call goes on.
+        """
+        if self._closing.is_set():
+            raise Busy(f"the process that works on volume group {self.name} ends; ask again")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, and `tick`."""
+        self._closing.wait(seconds)
+        self.tick()
 
     def close(self) -> None:
         """Make no more reports."""

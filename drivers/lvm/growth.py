@@ -210,7 +210,7 @@ class Growth:
         connection = self._group.connection(lv)
         self._group.step(f"zero {lv.name}")
         with self._group.blocks.opened(connection, write=True) as descriptor:
-            self._group.blocks.zero(descriptor, 0, connection.size)
+            self._group.blocks.zero(descriptor, 0, connection.size, self._group.tick)
 
     def _drop(self, lv: Lv) -> None:
         self._group.run(commands.remove(self._group.name, lv.name))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from drivers.errors import Exhausted, Unavailable
+from drivers.errors import Busy, Exhausted, Unavailable
 from drivers.lvm import commands, names
 from drivers.model import MIB, Volume
 from tests.fakes.lvm import Died, FakeLvm, Process
@@ -72,3 +74,22 @@ def test_a_growth_that_lvm_refused_leaves_a_volume_that_can_be_used(lvm: FakeLvm
             alive.driver.extend_volume(volume.id, 8 * MIB)
         lvm.run(commands.remove("vg", "x"))
         assert alive.snapshot(volume).size == 4 * MIB
+
+
+def test_the_end_of_the_process_does_not_wait_for_the_zeroing(lvm: FakeLvm) -> None:
+    with life(lvm) as first:
+        volume = first.volume()
+
+        def close(what: str) -> None:
+            if what.startswith("zero tmp-tail") and what.endswith(" 1"):
+                first.driver.close()
+
+        first.process.meanwhile = close
+        with pytest.raises(Busy, match="the process that works on"):
+            first.driver.extend_volume(volume.id, 20 * MIB)
+        zeroed = [what for what in first.process.changes if re.match(r"zero tmp-tail\S+ \d", what)]
+        assert len(zeroed) == 2
+    with life(lvm) as second:
+        assert lvm.tagged(names.TAIL) == []
+        assert second.driver.get_volume(volume.id) == volume
+        assert second.driver.extend_volume(volume.id, 20 * MIB).size == 20 * MIB
