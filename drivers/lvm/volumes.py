@@ -155,7 +155,11 @@ class Volumes:
             self._capacity.refuse_unwiped(group)
 
     def admit_thin(self, group: Group, origin: Lv, size: int) -> None:
-        """Raise `Exhausted` if the pool of ``origin`` may not promise ``size`` more bytes."""
+        """Raise `Exhausted` if the pool of ``origin`` may not promise ``size`` more bytes.
+
+        A pool that is above a watermark, or cannot be used, may not promise any: as `admit`.
+        """
+        self._capacity.admit(group.lvs[origin.pool])
         if (room := self._capacity.room_in(group, group.lvs[origin.pool])) < size:
             raise Exhausted(
                 f"thin pool {group.name}/{origin.pool} may promise {room} more bytes, not {size}:"

@@ -143,7 +143,7 @@ def test_above_a_watermark_there_is_no_room(lvm: FakeLvm, fill: str, told: str) 
             alive.volume("more")
         with pytest.raises(Exhausted, match=told):
             alive.snapshot(volume)
-        with pytest.raises(Exhausted):
+        with pytest.raises(Exhausted, match=told):
             alive.driver.extend_volume(volume.id, 8 * MIB)
         alive.driver.delete_volume(volume.id)
 
