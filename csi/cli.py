@@ -229,13 +229,13 @@ def _add_backend_create(actions: argparse._SubParsersAction[argparse.ArgumentPar
     )
     create.add_argument("--thin-pool", metavar="NAME", help="also make a thin pool of that name")
     create.add_argument(
-        "--pool-size", type=size, metavar="SIZE", help="its size (default: all the room there is)"
+        "--pool-size", type=size, metavar="SIZE", help="the pool's size (default: all there is)"
     )
     create.add_argument(
         "--metadata-size",
         type=size,
         metavar="SIZE",
-        help="room for LVM's own records on each disk (default: 64MiB, and small disks refused)",
+        help="room for LVM's own records, at most 5%% of each disk (default: 64MiB)",
     )
     create.add_argument("--wipe", action="store_true", help="zero the disks first")
     create.set_defaults(command=_create_backend)

@@ -11,7 +11,8 @@ import pytest
 
 from drivers.errors import Exists, Invalid, StorageError
 from drivers.exec import Arg, Result
-from drivers.lvm.prepare import Plan, create
+from drivers.lvm.prepare import Plan, create, largest_pool
+from drivers.model import GIB, MIB
 
 
 class Node:
@@ -38,6 +39,42 @@ def refused(node: Node, plan: Plan) -> StorageError:
 
 def test_no_disk_at_all() -> None:
     assert isinstance(refused(Node(), Plan("vg", [])), Invalid)
+
+
+@pytest.mark.parametrize("name", ["a/b", "-a", "", ".", "..", "a b", "a" * 64, "null"])
+def test_a_name_that_lvm_would_refuse_is_refused_before_a_disk_is_touched(name: str) -> None:
+    error = refused(Node(), Plan(name, ["/dev/gone"], wipe=True))
+    assert isinstance(error, Invalid | Exists)
+    assert "/dev/gone" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["a/b", "-a", "", "..", "pvmove0", "snapshot", "pool_tmeta"])
+def test_a_pool_cannot_have_a_name_that_lvm_refuses_or_keeps(name: str) -> None:
+    error = refused(Node(), Plan("vg", ["/dev/gone"], thin_pool=name, wipe=True))
+    assert isinstance(error, Invalid)
+    assert "/dev/gone" not in str(error)
+
+
+def test_a_size_without_a_pool_is_refused() -> None:
+    error = refused(Node(), Plan("vg", ["/dev/gone"], pool_size=GIB))
+    assert "--thin-pool" in str(error)
+
+
+def test_a_disk_that_is_named_twice(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/gone")
+    error = refused(Node(), Plan("vg", ["/dev/gone", str(tmp_path / "link")], wipe=True))
+    assert "twice" in str(error)
+
+
+def test_a_metadata_area_that_is_too_small_for_anything() -> None:
+    assert "at least" in str(refused(Node(), Plan("vg", ["/dev/gone"], metadata_size=0)))
+
+
+def test_the_largest_pool_leaves_room_for_its_metadata_twice() -> None:
+    # 1,007 and 2,047 extents of 4 MiB; one in 1,024 bytes for the metadata, which is there twice.
+    assert largest_pool([4 * GIB], 64 * MIB) == (1007 - 2) * 4 * MIB
+    assert largest_pool([4 * GIB, 4 * GIB], MIB) == (2 * 1023 - 4) * 4 * MIB
+    assert largest_pool([64 * MIB], 64 * MIB) == 0
 
 
 def test_a_group_that_exists(tmp_path: Path) -> None:
