@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from drivers.errors import CommandFailed, Exhausted, NotFound, StorageError
+from drivers.errors import CommandFailed, Exhausted, NotFound, StorageError, Unavailable
 from drivers.exec import Arg, Host, Result
 from drivers.lvm import commands, config
 from drivers.lvm.host import Lvm
@@ -88,7 +88,7 @@ def test_a_long_command_is_given_to_a_process(lvm: Lvm) -> None:
 def test_another_configuration_is_read(lvm: Lvm, disks: Sequence[Path]) -> None:
     assert lvm.report().lvs
     config.write(lvm._directory, ["/dev/nothing"])
-    with pytest.raises(NotFound):
+    with pytest.raises(Unavailable, match="not found"):
         lvm.report()
     config.write(lvm._directory, [str(each) for each in disks])
     assert lvm.report().lvs
