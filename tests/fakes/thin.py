@@ -79,18 +79,7 @@ class ThinDriver(VolumeDriver):
         volume_id = self._next()
         size = spec.size.required
         self.run(
-            [
-                "lvm",
-                "lvcreate",
-                "-q",
-                "-an",
-                "-V",
-                f"{size}b",
-                "-T",
-                f"{VG}/{POOL}",
-                "-n",
-                _lv(volume_id),
-            ]
+            ["lvm", "lvcreate", "-q", "-V", f"{size}b", "-T", f"{VG}/{POOL}", "-n", _lv(volume_id)]
         )
         return self._keep(
             Volume(volume_id, size, size, Content.BLANK, spec.properties, zeroed=True)

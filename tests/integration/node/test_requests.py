@@ -77,6 +77,7 @@ def test_unpublished_and_unstaged_are_success_for_what_is_not_there(world: World
 
 def test_publishing_needs_a_staged_volume_and_a_parent(world: World) -> None:
     volume = world.volume()
+    world.driver.terminate_connection(volume.id)
     with pytest.raises(Precondition, match="stage it first"):
         world.publish(volume)
     assert not world.driver.is_active(volume.id)
