@@ -154,8 +154,8 @@ class VolumeDriver(ABC):
     def terminate_connection(self, volume_id: VolumeId) -> None:
         """Take the device away. Called by NodeUnstageVolume. Success if it is absent or inactive.
 
-        Raises `InUse` if somebody still has it open. A volume that a background copy reads stays
-        active until that job ends.
+        Raises `InUse` if somebody still has it open. A volume that a background copy or a revert
+        needs stays active until that ends.
         """
 
     @abstractmethod

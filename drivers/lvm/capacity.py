@@ -203,7 +203,7 @@ class Capacity:
         Nobody may get extents of the group then: they would show the blocks of another volume.
         """
         for lv in group.lvs.values():
-            if lv.tag(names.AREA):
+            if lv.tag(names.AREA) and not _is_held(group, lv):
                 raise Busy(
                     f"the revert of volume {group.id}.{lv.object_id} must be finished before anything"
                     f" gets room in volume group {group.name}: repeat the revert, or ask again"
@@ -226,6 +226,12 @@ class Capacity:
         if fill.metadata >= options.metadata_watermark:
             return f"metadata {fill.metadata:.1%} of {options.metadata_watermark:.0%}"
         return ""
+
+
+def _is_held(group: Group, lv: Lv) -> bool:
+    """Whether the area is taken: by the snapshot while it merges, or by what it is wiped in."""
+    merging = any(each.object_id == lv.tag(names.REVERTING) for each in group.lvs.values())
+    return merging or names.temporary("area", lv.object_id) in group.lvs
 
 
 def _ratio(word: str) -> float:

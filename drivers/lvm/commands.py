@@ -134,12 +134,15 @@ def split(vg: str, snapshot: str) -> Argv:
 
 
 def merge(vg: str, snapshot: str) -> Argv:
-    """Take the origin back to its COW snapshot, which is consumed; looks each second if it is done."""
-    return ["lvm", "lvconvert", "--yes", "--merge", "--interval", "1", "--", f"{vg}/{snapshot}"]
+    """Let the kernel take an inactive origin back to its COW snapshot as soon as it is activated.
+
+    For an active one, LVM waits for the end of the merge, and holds everybody up for that time.
+    """
+    return ["lvm", "lvconvert", "--yes", "--merge", "--", f"{vg}/{snapshot}"]
 
 
-def wait_for_merge(vg: str, origin: str) -> Argv:
-    """Return when the merge into an active origin is done and the snapshot is gone."""
+def finish_merge(vg: str, origin: str) -> Argv:
+    """Remove the snapshot that the kernel has merged into an active origin; waits if it has not yet."""
     return [
         "lvm", "lvpoll", "--polloperation", "merge", "--interval", "1", "--", f"{vg}/{origin}",
     ]  # fmt: skip

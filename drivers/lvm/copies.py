@@ -72,6 +72,8 @@ class Copies:
     def _begin(self, group: Group, spec: VolumeSpec, source: Source | None, origin: str) -> Lv:
         """The LV to fill: the one that an earlier call began, or a new one."""
         shape = layouts.shape(spec.options, self._group.options)
+        if source is not None:
+            self._volumes.refuse_reverting(group, _find(group, origin))
         left = group.lvs.get(names.volume(spec.name))
         if left is not None and self._is_same(group, left, spec, source, shape):
             return left

@@ -11,7 +11,7 @@ import msgspec
 from drivers import interface
 from drivers.errors import Precondition
 from drivers.exec import Run
-from drivers.lvm import devices, layouts, records, setup
+from drivers.lvm import devices, layouts, names, records, setup
 from drivers.lvm.capacity import ASKING, STALE, Capacity
 from drivers.lvm.connections import Connections
 from drivers.lvm.copies import Copies
@@ -188,19 +188,23 @@ class LvmDriver(
 
     def initialize_connection(self, volume_id: VolumeId) -> Connection:
         with self._group.alone() as now:
-            if self._volumes.is_settled(self._volumes.lv(now, volume_id)):
-                return self._connections.connect(self._volumes.lv(now, volume_id))
-        # Whoever grows or reverts holds the group for all of it: what is marked now is a leftover.
+            lv = self._volumes.lv(now, volume_id)
+            if self._volumes.is_settled(lv):
+                return self._connections.connect(lv)
+        # A leftover, or a revert that is under way and refuses a second one.
+        self._revert.finish(lv)
         with self._group.changing() as now:
+            # Whoever grows holds the group while the mark stands: what is marked now is a leftover.
             self._growth.finish(now, self._volumes.lv(now, volume_id))
-            self._revert.finish(self._group.read(), self._volumes.lv(self._group.read(), volume_id))
             return self._connections.connect(self._volumes.settled(self._group.read(), volume_id))
 
     def terminate_connection(self, volume_id: VolumeId) -> None:
         if not self._group.owns(volume_id):
             return
         with self._group.alone() as now:
-            if (lv := self._volumes.find(now, volume_id)) is not None:
+            lv = self._volumes.find(now, volume_id)
+            # A revert needs the device, and takes it away when it is done.
+            if lv is not None and not lv.tag(names.REVERTING):
                 self._connections.disconnect(lv)
 
     def extend_volume(self, volume_id: VolumeId, new_size: int) -> Volume:
@@ -225,9 +229,7 @@ class LvmDriver(
         return None if lv is None else self._snapshots.record(now, lv)
 
     def list_snapshots(self) -> Sequence[Snapshot]:
-        now = self._group.read()
-        found = records.catalogue(now).snapshots
-        return [self._snapshots.record(now, found[key]) for key in sorted(found)]
+        return self._snapshots.all(self._group.read())
 
     def create_volume_from_snapshot(self, spec: VolumeSpec, snapshot_id: SnapshotId) -> Volume:
         lv = self._snapshots.lv(self._group.read(), snapshot_id)

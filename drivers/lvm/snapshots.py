@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 
 from drivers.errors import Busy, InUse, NotFound, Unavailable
@@ -28,10 +29,28 @@ class Snapshots:
         return lv
 
     def find(self, group: Group, object_id: str) -> Lv | None:
-        """The LV of a snapshot's object id, or None if it is provably absent."""
+        """The LV of a snapshot's object id, or None if it is provably absent.
+
+        Raises `Busy` while it is consumed by a revert that will bring it back.
+        """
         if (lv := records.catalogue(group).snapshots.get(object_id)) is None:
             records.refuse_illegible(group, object_id)
+            self._refuse_consumed(group, {object_id})
         return lv
+
+    def all(self, group: Group) -> Sequence[Snapshot]:
+        """All snapshots, by id; raises `Busy` while one is consumed: a list without it would be wrong."""
+        found = records.catalogue(group).snapshots
+        reverting = {lv.tag(names.REVERTING) for lv in group.lvs.values()}
+        self._refuse_consumed(group, reverting - found.keys() - {""})
+        return [self.record(group, found[key]) for key in sorted(found)]
+
+    def _refuse_consumed(self, group: Group, object_ids: Set[str]) -> None:
+        for lv in group.lvs.values():
+            if (object_id := lv.tag(names.REVERTING)) in object_ids:
+                raise Busy(
+                    f"a volume is being reverted to snapshot {group.id}.{object_id}; ask again"
+                )
 
     def record(self, group: Group, lv: Lv) -> Snapshot:
         """The snapshot that ``lv`` is."""
@@ -67,11 +86,9 @@ class Snapshots:
             return
         with self._group.changing() as now:
             object_id = self._group.object_id(identifier)
-            # A merge consumes a thick snapshot for a while: it is not absent then.
-            if any(lv.tag(names.REVERTING) == object_id for lv in now.lvs.values()):
-                raise Busy(f"a volume is being reverted to snapshot {identifier}; ask again")
             if (lv := self.find(now, object_id)) is None:
                 return
+            self._volumes.refuse_reverting(now, lv)
             self._volumes.abandon_copies(now, Source(SourceKind.SNAPSHOT, identifier))
             if self._group.is_open(lv):
                 raise InUse(f"snapshot {identifier} ({now.name}/{lv.name}) is being read")

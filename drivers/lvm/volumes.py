@@ -49,6 +49,12 @@ class Volumes:
         """Whether no growth and no revert of the volume is unfinished."""
         return not (lv.tag(names.GROWING) or lv.tag(names.REVERTING))
 
+    def refuse_reverting(self, group: Group, lv: Lv) -> None:
+        """Raise `Busy` while ``lv`` is a thick volume that is being reverted, or a snapshot of one."""
+        root = group.lvs[lv.origin] if lv.is_cow else lv
+        if root.tag(names.REVERTING):
+            raise Busy(f"volume {group.id}.{root.object_id} is being reverted; ask again")
+
     def finished(self, group: Group, name: str) -> Lv | None:
         """The finished volume that was made under a caller's name."""
         wanted = f"{names.NAME}{names.digest(name)}"
@@ -173,8 +179,7 @@ class Volumes:
         with self._group.changing() as now:
             if (lv := self.find(now, identifier)) is None:
                 return
-            if lv.tag(names.REVERTING):
-                raise Busy(f"volume {identifier} is being reverted; ask again")
+            self.refuse_reverting(now, lv)
             self._refuse_deletion(now, lv, identifier)
             self.abandon_copies(now, Source(SourceKind.VOLUME, identifier))
             # What is left is nobody's: whoever makes a snapshot holds the volume's lock, and so do we.

@@ -28,7 +28,7 @@ from tests.crash.storage import (
     revert,
 )
 
-MERGE = "lvm lvconvert --interval --merge"
+MERGE = "lvm lvconvert --merge"
 GROW = "lvm lvextend --extents"
 FILL = "step zero the rest of vol-*"
 

@@ -7,10 +7,11 @@ the extents.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -79,16 +80,8 @@ def test_a_copy_goes_on_with_what_its_snapshot_shows(home: Home) -> None:
     live(lambda _door: assert_nothing_is_left(home))
 
 
-@pytest.mark.parametrize("orphan", ["lives on", "dies too"])
-def test_a_merge_goes_on_to_its_end(home: Home, orphan: str) -> None:
-    def prepare(node: Node) -> dict[str, str]:
-        filled(node, "source", SIZE, OLD)
-        node.snapshot("snapshot", "source")
-        with node.connected("source") as connection:
-            write(connection.path, NEW * (SIZE // MIB))
-        node.snapshot("other", "source")
-        return node.ids
-
+@pytest.mark.parametrize("machine", ["stays up", "goes down"])
+def test_a_merge_goes_on_to_its_end(home: Home, machine: str) -> None:
     def revert(node: Node) -> None:
         uuid = device_of(node, "source")
         dies_when(lambda: 0 < left_to_merge(uuid) < SIZE // 512)
@@ -103,16 +96,56 @@ def test_a_merge_goes_on_to_its_end(home: Home, orphan: str) -> None:
         assert not any("revert" in line or "note" in line for line in state(home).volumes)
         node.clear()
 
-    ids = live(lambda door: alone(home, prepare, door)).answer
-    THROTTLE.write_text("2")
-    try:
+    ids = live(lambda door: alone(home, changed, door)).answer
+    with slow_merges():
         assert live(lambda door: alone(home, revert, door, ids)).killed
-        if orphan == "dies too":
-            kill_orphans()
-    finally:
-        THROTTLE.write_text("100")
+        if machine == "goes down":
+            home.disks.stop()
     live(lambda door: alone(home, again, door, ids))
     live(lambda _door: assert_nothing_is_left(home))
+
+
+def test_others_get_room_while_a_merge_is_under_way(home: Home) -> None:
+    def act(node: Node) -> None:
+        changed(node)
+        uuid = device_of(node, "source")
+        with ThreadPoolExecutor(1) as others:
+            with slow_merges():
+                done = others.submit(node.revert, "source", "snapshot")
+                until(lambda: left_to_merge(uuid) > 0)
+                node.create("late", SIZE)
+                assert MARK not in content(node, "late")
+                node.expand("late", 2 * SIZE)
+                node.snapshot("of late", "late")
+                assert not done.done()
+            done.result()
+        assert content(node, "source") == OLD * (SIZE // MIB)
+        assert snapshot_content(node, "other") == NEW * (SIZE // MIB)
+        assert MARK not in content(node, "late")
+        node.clear()
+
+    live(lambda door: alone(home, act, door))
+    live(lambda _door: assert_nothing_is_left(home))
+
+
+def changed(node: Node) -> dict[str, str]:
+    """A volume that has changed since the first of its two snapshots."""
+    filled(node, "source", SIZE, OLD)
+    node.snapshot("snapshot", "source")
+    with node.connected("source") as connection:
+        write(connection.path, NEW * (SIZE // MIB))
+    node.snapshot("other", "source")
+    return node.ids
+
+
+@contextmanager
+def slow_merges() -> Iterator[None]:
+    """The kernel takes its time for the block."""
+    THROTTLE.write_text("2")
+    try:
+        yield
+    finally:
+        THROTTLE.write_text("100")
 
 
 def alone(home: Home, act: Act, door: Door, ids: dict[str, str] | None = None) -> object:
@@ -162,13 +195,6 @@ def dies_when(is_so: Callable[[], bool]) -> None:
         die()
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def kill_orphans() -> None:
-    """As when a container is killed: every program in it."""
-    for child in Path("/proc/self/task").glob("*/children"):
-        for number in child.read_text().split():
-            os.kill(int(number), signal.SIGKILL)
 
 
 def marked(home: Home) -> int:

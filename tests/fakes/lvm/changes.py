@@ -69,6 +69,10 @@ class Changes:
             self._state.deactivate(lv)
         elif not lv.skip or "--ignoreactivationskip" in words.options:
             self._state.activate(lv)
+            for cow in self._state.cows(lv):
+                if cow.merging:
+                    # The kernel begins at once, and this is how far it has come so far.
+                    self._state.bring_home(cow, len(cow.kept) // 2)
 
     def _refresh(self, lv: Logical) -> None:
         device = self._state.device(lv)
@@ -150,10 +154,9 @@ class Changes:
         return self._state.device(origin) is not None
 
     def finish_merge(self, origin: Logical) -> None:
-        """What the kernel and ``lvpoll`` do: the snapshot's blocks go home, and it is gone."""
+        """What ``lvpoll`` does when all blocks are home: the snapshot is gone."""
         for lv in [cow for cow in self._state.cows(origin) if cow.merging]:
-            for at, what in lv.kept.items():
-                self._state.write(origin, at, what)
+            self._state.bring_home(lv, len(lv.kept))
             self._gone(lv)
 
     def poll(self, words: Words) -> None:

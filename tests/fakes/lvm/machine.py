@@ -28,6 +28,10 @@ class FakeLvm:
         """How many of the next commands find the lock of the group taken."""
         self.fill = "1 16/2048 0/1024"
         """What the kernel says of every pool: transaction, metadata and data used of total."""
+        self.merging_looks = 0
+        """How often somebody looks at the kernel's merges before they are done."""
+        self.merge_fails = ""
+        """What the kernel says of a merge that it gave up."""
         self.pulled: set[str] = set()
         """Where there was a disk: nobody can read a header there."""
         self.guard = threading.RLock()
@@ -52,17 +56,28 @@ class FakeLvm:
         self.state.activate(pool)
         self.state.seqno += 1
 
-    def run(self, argv: Sequence[str], *, halfway: Callable[[], None] = lambda: None) -> Result:
-        """One command of LVM. ``halfway`` is called in a merge that has begun."""
+    def run(self, argv: Sequence[str]) -> Result:
+        """One command of LVM."""
         args = tuple(argv)
         with self.moved:
             try:
-                said = self._run(args, halfway)
+                said = self._run(args)
             except Refused as refused:
                 return Result(args, refused.code, "", f"  {refused.words}\n")
             finally:
                 self.moved.notify_all()
         return Result(args, 0, said, "")
+
+    def merge(self, cow: Logical) -> str:
+        """What the kernel says of a merge, which has gone on a little since it was asked before."""
+        if self.merging_looks:
+            self.merging_looks -= 1
+            self.moved.notify_all()
+            return "48/96 16"
+        if self.merge_fails:
+            return self.merge_fails
+        self.state.bring_home(cow, len(cow.kept))
+        return "16/96 16"
 
     def kill(self, argv: Sequence[str]) -> Result:
         """A command that was killed while the device of what it changes was suspended."""
@@ -72,7 +87,7 @@ class FakeLvm:
             self.moved.notify_all()
         return Result(tuple(argv), -9, "", "")
 
-    def _run(self, argv: Sequence[str], halfway: Callable[[], None]) -> str:
+    def _run(self, argv: Sequence[str]) -> str:
         command = words.read(argv)
         if self.locked:
             self.locked -= 1
@@ -85,7 +100,7 @@ class FakeLvm:
         self._refuse_group(command)
         if command.command == "fullreport":
             return report.full(self.state)
-        self._change(command, halfway)
+        self._change(command)
         if "--test" not in command.options:
             self.state.seqno += 1
         return ""
@@ -100,7 +115,7 @@ class FakeLvm:
         if partial and command.command not in READS and "--activate" not in command.options:
             raise Refused(f"Cannot change VG {group} while PVs are missing.")
 
-    def _change(self, command: words.Words, halfway: Callable[[], None]) -> None:
+    def _change(self, command: words.Words) -> None:
         changes = Changes(self.state)
         match command.command:
             case "lvcreate":
@@ -118,15 +133,13 @@ class FakeLvm:
             case "lvconvert" if "--splitsnapshot" in command.options:
                 changes.split(command)
             case "lvconvert" if "--merge" in command.options:
-                self._merge(changes, command, halfway)
+                self._merge(changes, command)
             case other:
                 raise Refused(f"{other}: no such command", 2)
 
-    def _merge(self, changes: Changes, command: words.Words, halfway: Callable[[], None]) -> None:
+    def _merge(self, changes: Changes, command: words.Words) -> None:
         origin = changes.merged_origin(command)
         if changes.begin_merge(command):
-            self.state.seqno += 1
-            halfway()
             changes.finish_merge(origin)
 
     # What a test looks at and does by hand

@@ -38,7 +38,6 @@ class Moment(Enum):
     """When, seen from an event."""
 
     BEFORE = "before"
-    HALFWAY = "halfway"
     AFTER = "after"
 
 
@@ -96,11 +95,11 @@ class Process:
     def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         args = [os.fspath(arg) for arg in argv]
         self.environment = manner.get("environment", NOTHING)
-        with self._event(Event(" ".join(args), manner.get("wait", False))) as halfway:
+        with self._event(Event(" ".join(args), manner.get("wait", False))):
             if self.killed and self.killed in " ".join(args):
                 result, self.killed = self.lvm.kill(args), ""
             else:
-                result = self.lvm.run(args, halfway=halfway)
+                result = self.lvm.run(args)
         if result.code not in manner.get("ok", (0,)):
             raise CommandFailed(args[0], result.code, result.stderr)
         return result
@@ -124,6 +123,9 @@ class Process:
             if lv.type == "thin-pool":
                 rest = "- rw no_discard_passdown error_if_no_space - 1024"
                 return (devicemapper.Target("thin-pool", f"{self.lvm.fill} {rest}"),)
+            for cow in state.cows(lv):
+                if cow.merging:
+                    return (devicemapper.Target("snapshot-merge", self.lvm.merge(cow)),)
             told = "Invalid" if lv.overflowed else "16/81920 16"
             return (devicemapper.Target("snapshot" if lv.is_cow else "linear", told),)
 
@@ -205,8 +207,8 @@ class Process:
         raise Died if current_thread() is main_thread() else Unavailable("the process is dead")
 
     @contextmanager
-    def _event(self, event: Event) -> Iterator[Callable[[], None]]:
-        """Count it, and die where that was asked for. Gives what is called halfway."""
+    def _event(self, event: Event) -> Iterator[None]:
+        """Count it, and die where that was asked for."""
         with self._alive():
             number = len(self.changes)
             self.events.append(event)
@@ -216,8 +218,8 @@ class Process:
         self.meanwhile(event.what)
         ends = event.changes and number == self._dies_at
         self._end(ends and self._moment is Moment.BEFORE)
-        yield lambda: self._end(ends and self._moment is Moment.HALFWAY)
-        self._end(ends and self._moment is not Moment.BEFORE)
+        yield
+        self._end(ends and self._moment is Moment.AFTER)
 
     def _end(self, now: bool) -> None:
         if now:

@@ -212,6 +212,11 @@ class State:
         for disk, extent in self.places(lv, at):
             self.disks[disk].content[extent] = what
 
+    def bring_home(self, cow: Logical, count: int) -> None:
+        """The kernel merges: as many of the snapshot's extents are copied to its origin."""
+        for at in sorted(cow.kept)[:count]:
+            self.write(self.lvs[cow.origin], at, cow.kept[at])
+
     def places(self, lv: Logical, at: int) -> list[tuple[str, int]]:
         """Where extent ``at`` lies, once per image."""
         if lv.images:

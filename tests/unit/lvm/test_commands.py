@@ -48,8 +48,8 @@ SPELT = {
         commands.extend("vg", "v", extents=9, on=["/dev/sda:3-4"])
     ),
     "lvm lvconvert --yes --splitsnapshot -- vg/s": commands.split("vg", "s"),
-    "lvm lvconvert --yes --merge --interval 1 -- vg/s": commands.merge("vg", "s"),
-    "lvm lvpoll --polloperation merge --interval 1 -- vg/v": commands.wait_for_merge("vg", "v"),
+    "lvm lvconvert --yes --merge -- vg/s": commands.merge("vg", "s"),
+    "lvm lvpoll --polloperation merge --interval 1 -- vg/v": commands.finish_merge("vg", "v"),
     "lvm pvs --reportformat json --options pv_name,vg_name": commands.physical_volumes(),
 }
 

@@ -188,7 +188,7 @@ def test_revert(lvm: FakeLvm, layout: str) -> None:
     def act(one: Life, scene: Scene) -> None:
         one.driver.revert_to_snapshot(scene.volume, scene.snapshot)
 
-    for now, scene in interrupted(lvm, layout, act, Moment.AFTER, Moment.HALFWAY):
+    for now, scene in interrupted(lvm, layout, act):
         assert len(now.names()) == 2
         assert now.state.device(now.object(scene.volume)) is None
         assert now.content(now.object(scene.volume)) == [OLD] * 4

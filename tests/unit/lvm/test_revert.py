@@ -10,7 +10,7 @@ import pytest
 from drivers.errors import Busy, CommandFailed, Exhausted, InUse, Invalid, NotFound, Precondition
 from drivers.lvm import commands, names
 from drivers.model import MIB, Content, SnapshotSpec
-from tests.fakes.lvm import Died, FakeLvm, Moment, Process
+from tests.fakes.lvm import Died, FakeLvm, Process
 from tests.fakes.lvm.driver import Life, life, lived
 
 OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 4}
@@ -109,17 +109,17 @@ def test_a_name_that_an_administrator_took_stays_his(lvm: FakeLvm) -> None:
 
 @pytest.fixture
 def unfinished(lvm: FakeLvm) -> Iterator[tuple[Life, str, str]]:
-    """A thick revert that LVM refused to go on with after it was noted on the volume."""
+    """A thick revert that was not begun after it was noted, because somebody opened the volume."""
     with life(lvm) as alive:
         volume = alive.volume()
         lvm.write(lvm.object(volume.id), "old")
         snapshot = alive.snapshot(volume)
         lvm.write(lvm.object(volume.id), "new")
-        alive.driver.terminate_connection(volume.id)
+        alive.driver.initialize_connection(volume.id)
         open_for = lvm.object(volume.id)
 
         def opened(what: str) -> None:
-            if "lvconvert" in what:
+            if f"--addtag {names.REVERTING}" in what:
                 lvm.device(open_for).opened = 1
 
         alive.process.meanwhile = opened
@@ -199,17 +199,23 @@ def test_a_snapshot_that_is_consumed_and_not_yet_cut_again_is_not_absent(lvm: Fa
         assert alive.driver.list_snapshots() == []
 
 
-def test_a_merge_that_was_cut_off_is_gone_on_with_at_the_start(lvm: FakeLvm) -> None:
+@pytest.mark.parametrize("last", ["--merge", "--activate y"], ids=["asked for", "begun"])
+@pytest.mark.parametrize("machine", ["stays up", "goes down"])
+def test_a_merge_that_was_cut_off_is_gone_on_with_at_the_start(
+    lvm: FakeLvm, last: str, machine: str
+) -> None:
     with life(lvm) as first:
         volume = first.volume()
         lvm.write(lvm.object(volume.id), "old")
         snapshot = first.snapshot(volume)
         lvm.write(lvm.object(volume.id), "new")
-    dying = Process(lvm, moment=Moment.HALFWAY)
-    dying.meanwhile = lambda what: dying.die_after_this() if "--merge" in what else None
+    dying = Process(lvm)
+    dying.meanwhile = lambda what: dying.die_after_this() if last in what else None
     with pytest.raises(Died), lived(dying) as second:
         second.driver.revert_to_snapshot(volume.id, snapshot.id)
     assert lvm.object(snapshot.id).merging
+    if machine == "goes down":
+        lvm.state.devices.clear()
     with life(lvm) as third:
         assert any("lvpoll" in what for what in third.process.changes)
         assert third.driver.get_snapshot(snapshot.id).created == snapshot.created
