@@ -10,7 +10,6 @@ from tools.driverdocs.__main__ import embedded
 from tools.stepkit import plan
 from tools.stepkit.cli import PLAN
 
-
 RAN = "\n".join(f"| {what} | 3 | 0 | 0 |" for what in readme.SUITES.values())
 
 
