@@ -91,7 +91,8 @@ def contradictions(events: Sequence[Event]) -> Iterator[str]:
             each for each in events if each.method == create and each.code == "ALREADY_EXISTS"
         ]
         yield from _twins(created, deletes)
-        yield from _refusals(created, refused, deletes)
+        grown = [each for each in events if each.method == "ControllerExpandVolume"]
+        yield from _refusals(created, refused, [*deletes, *grown])
         yield from _revenants(created, lists, [each for each in deletes if each.code == OK])
         yield from _losses(created, lists, deletes)
 
@@ -107,13 +108,16 @@ def _twins(created: Sequence[Event], deletes: Sequence[Event]) -> Iterator[str]:
 
 
 def _refusals(
-    created: Sequence[Event], refused: Sequence[Event], deletes: Sequence[Event]
+    created: Sequence[Event], refused: Sequence[Event], changes: Sequence[Event]
 ) -> Iterator[str]:
-    """A call that was served, and is refused when it is repeated although nobody asked to delete."""
+    """A call that was served, and is refused when repeated although nobody asked to delete or grow.
+
+    A volume that has grown is above the limit of the call that made it.
+    """
     for one in created:
         for other in refused:
             if (one.key, one.request) == (other.key, other.request) and one.end <= other.start:
-                asked = [each for each in deletes if each.key in one.ids and each.start < other.end]
+                asked = [each for each in changes if each.key in one.ids and each.start < other.end]
                 if not asked:
                     yield f"{one.key!r} was served as {one.ids}, and is refused: {other.message}"
 
