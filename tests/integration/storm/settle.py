@@ -84,6 +84,8 @@ def patient(call: Callable[..., Any], request: Any) -> Any:
 
 def _volume(service: Served, wanted: plan.Volume, source_id: str, events: Sequence[Event]) -> Made:
     asked = [wanted.request(source_id), *_asked("CreateVolume", wanted.name, events)]
+    for each in asked:
+        each.capacity_range.limit_bytes = 0  # what has grown is above it
     request, answer = _first(service.client.controller.CreateVolume, asked)
     return Made(answer.volume.volume_id, request, answer.volume)
 
