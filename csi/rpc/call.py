@@ -31,7 +31,7 @@ FOREVER = 366 * 86400.0
 
 # Seconds that work ends before the caller's deadline, so that an answer still reaches it: one that
 # is told ABORTED knows more than one whose patience ended.
-ANSWERING = 0.5
+ANSWERING = 1.0
 
 # Which objects a call is about; looked for in the request and in the answer.
 OBJECTS = ("name", "volume_id", "source_volume_id", "snapshot_id", "group_snapshot_id")

@@ -34,8 +34,6 @@ RESIDENT = Path(__file__).with_name("resident.py")
 QUICK = frozenset({"fullreport", "lvchange", "lvcreate", "lvextend", "lvremove", "lvrename"})
 """What the resident may run: not what waits for something, like a merge."""
 PLAIN = re.compile(r"[^\s'\"]+")
-ANSWER = 0.5
-"""Seconds before the caller's deadline at which waiting for a lock ends, so that the answer is heard."""
 WORDS = 60
 """LVM's library splits its one line of text at blanks, minds quotes, and takes 64 words."""
 
@@ -121,7 +119,7 @@ class Lvm:
         Raises a named error of `drivers.errors`, `Busy` while another program holds the lock.
         """
         left = remaining()
-        patience = self._patience if left is None else min(self._patience, left - ANSWER)
+        patience = self._patience if left is None else min(self._patience, left)
         until, pause = time.monotonic() + patience, 0.05
         while True:
             began = time.monotonic()

@@ -23,7 +23,7 @@ from tests.integration.served import Served, lvm
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-LOCKED = 4.0
+LOCKED = 10.0
 """The deadline of calls that cannot be served."""
 
 
