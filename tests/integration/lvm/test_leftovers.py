@@ -11,7 +11,7 @@ from drivers.exec import Host
 from drivers.model import MIB
 from tests.integration.lvm import bench
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 class Impatient(Host):

@@ -14,7 +14,7 @@ from drivers.lvm.prepare import DEFAULT_METADATA, Plan, create, largest_pool
 from drivers.model import MIB
 from tests.integration.lvm import bench
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 SIZES = [1320 * MIB, 1301 * MIB + 512]
 OLD = bench.BLOCK

@@ -18,7 +18,7 @@ from drivers.exec import Arg, Host, Result
 from drivers.model import MIB, Content, FsType, Volume, VolumeId
 from tests.integration.node.conftest import SMALLEST, World, wired
 
-pytestmark = [pytest.mark.lab, pytest.mark.fault]
+pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(300)]
 
 
 class Mortal(Host):

@@ -20,7 +20,7 @@ from drivers.exec import Run
 from drivers.model import MIB, Connection, Content, FsType
 from tests.integration.node.conftest import SMALLEST, World, access_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 HAS_JOURNAL = 4
 FILESYSTEMS = [each.value for each in FsType]

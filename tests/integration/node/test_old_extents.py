@@ -18,7 +18,7 @@ from drivers.model import MIB, Connection, Content, FsType
 from tests.fakes import old_ext4
 from tests.integration.lvm import bench
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 SIZE = 256 * MIB
 RUN = Host()

@@ -21,7 +21,7 @@ from drivers.quiesce import quiesced, thaw
 from tests.integration.node.conftest import World
 from tests.integration.node.test_filesystems import written_and_synced
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def number(device: Path) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from drivers.exec import Host
 from drivers.model import MIB, Connection, Content, Properties, Volume, VolumeId, VolumeMode
 from tests.integration.node.conftest import World
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from drivers.errors import Exists, InUse, Invalid, NotFound, Precondition
 from drivers.model import Content, VolumeId, VolumeMode
 from tests.integration.node.conftest import World, access_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def test_a_volume_is_staged_at_one_place(world: World) -> None:

@@ -12,7 +12,7 @@ from drivers.errors import InUse, NotFound, OutOfRange, Precondition
 from drivers.model import MIB, Content, VolumeId, VolumeMode
 from tests.integration.node.conftest import World, access_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def test_a_raw_device_is_shown_written_and_taken_away(world: World) -> None:
