@@ -35,7 +35,7 @@ GOODBYE = 5.0
 LIFE = 10_000
 """Commands after which a resident makes room for a new one, should its library leak."""
 UNKNOWN = -9
-"""The exit status of a resident that closed its output and hangs: it did not end well."""
+"""What a command's exit status is if its resident left in the middle, by itself: that of a killed one."""
 
 Said = tuple[int, str, str]
 """Exit status, standard output and standard error of a command."""
@@ -109,8 +109,8 @@ class _Home:
         except _Gone as gone:
             log.warning("%s ended with status %d and is started anew", words[0], gone.code)
             self._leave()
-            told = f"the process that ran it ended: {gone.code}"
-            return (gone.code, "", told) if gone.at_work else None
+            told = f"the process that ran it ended with status {gone.code}"
+            return (min(gone.code, 0) or UNKNOWN, "", told) if gone.at_work else None
 
     def _come(self, resident: Resident) -> bool:
         if time.monotonic() >= self._again or self._of != resident:

@@ -21,7 +21,9 @@ print("ready", flush=True)
 for line in sys.stdin:
     name, what, *words = line.split()
     if what == "die":
-        os._exit(7)
+        if int(words[0]) < 0:
+            os.kill(os.getpid(), -int(words[0]))
+        os._exit(int(words[0]))
     if what == "sleep":
         time.sleep(float(words[0]))
     out = f"{os.getpid()} {os.environ.get('MARK')} {words}"
@@ -74,12 +76,15 @@ def test_what_it_read_at_its_start_has_changed(resident: Resident) -> None:
     assert before[0] != after[0]
 
 
-def test_one_that_dies_at_work_is_a_process_that_was_killed(resident: Resident) -> None:
+@pytest.mark.parametrize(("status", "seen"), [("7", -9), ("0", -9), ("-15", -15)])
+def test_one_that_dies_at_work_is_a_process_that_was_killed(
+    resident: Resident, status: str, seen: int
+) -> None:
     host = Host()
     before = said(host, resident, "say")
     with pytest.raises(CommandFailed) as caught:
-        said(host, resident, "die")
-    assert caught.value.code == 7
+        said(host, resident, "die", status)
+    assert caught.value.code == seen
     assert said(host, resident, "say")[0] != before[0]
 
 
