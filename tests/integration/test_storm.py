@@ -121,6 +121,9 @@ def compare(
     assert shown == model.expected(names, found, extent)
     for name, made in found.volumes.items():
         assert shown[model.lv_name(name)].content in model.contents(events, made.id)
+    for volume in names.volumes:
+        if row := shown.get(model.lv_name(volume.name)):
+            assert row.requested in model.requests(volume)
     assert served.volumes() == {made.id: plan.FINAL for made in found.volumes.values()}
     assert served.snapshots() == {made.id for made in found.snapshots.values()}
     attributes = lvm(*LVS, "lv_attr", served.group).split()

@@ -28,6 +28,7 @@ class Row:
     plain: frozenset[str]
     fields: tuple[tuple[str, str], ...]
     content: str = field(default="", compare=False)
+    requested: str = field(default="", compare=False)
 
 
 def expected(names: plan.Plan, found: Settled, extent: int) -> dict[str, Row]:
@@ -65,12 +66,17 @@ def contents(events: Sequence[Event], volume_id: str) -> set[str]:
     return {"blank", "inherited", "formatted"} if staged else {"blank", "inherited"}
 
 
+def requests(volume: plan.Volume) -> set[str]:
+    """The sizes that it may have been asked for with: whichever call was the first."""
+    return {str(size) for size in (plan.COPIED if volume.kind else plan.SIZES)}
+
+
 def _row(row: Mapping[str, str]) -> Row:
     marks = frozenset(row["lv_tags"].split(","))
     fields = tags.unpack(marks)
-    content = fields.pop("content", "")
+    content, requested = fields.pop("content", ""), fields.pop("requested", "")
     packed = tuple(sorted(fields.items()))
-    return Row(int(row["lv_size"]), marks - tags.packed(marks), packed, content)
+    return Row(int(row["lv_size"]), marks - tags.packed(marks), packed, content, requested)
 
 
 def _volume(wanted: plan.Volume, made: Made) -> Row:
@@ -78,7 +84,6 @@ def _volume(wanted: plan.Volume, made: Made) -> Row:
     source = request.volume_content_source
     fields = {
         "kind": "volume",
-        "requested": str(request.capacity_range.required_bytes),
         "layout": wanted.layout,
         "mode": "block",
         "modes": "SINGLE_NODE_WRITER",
