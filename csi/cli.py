@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -118,6 +120,15 @@ def _backend_row(backend: settings.BackendSettings) -> Sequence[str]:
     )
 
 
+def _seconds(text: str) -> float:
+    """A time for argparse, which puts the text into its message."""
+    with suppress(ValueError):
+        seconds = float(text)
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 on")
+
+
 def _abilities(driver: type[VolumeDriver]) -> str:
     names = [each.__name__.removesuffix("Driver").lower() for each in abilities(driver)]
     return ", ".join(names)
@@ -195,7 +206,7 @@ def _add_all(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     serve.add_argument("--alpha", action="store_true", help="serve what CSI marks as alpha, too")
     serve.add_argument(
         "--grace",
-        type=float,
+        type=_seconds,
         default=25.0,
         metavar="SECONDS",
         help="how long calls in work may go on after SIGTERM (default: %(default)s)",

@@ -21,14 +21,14 @@ DRIVER_NAME = "hearth-csi.io"
 
 # CSI "GetPluginInfo" allows a digit at the ends, csi-sanity only a letter.
 DriverName = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z]([-A-Za-z0-9.]*[A-Za-z])?$", max_length=63)
+    str, msgspec.Meta(pattern=r"^[A-Za-z]([-A-Za-z0-9.]*[A-Za-z])?\Z", max_length=63)
 ]
 # The name becomes the value of a topology segment, so of a label of the Node object.
 NodeName = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=63)
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\Z", max_length=63)
 ]
 BackendName = Annotated[
-    str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", max_length=63)
 ]
 
 
@@ -172,3 +172,6 @@ def _load(path: Path) -> object:
         raise BadSettings(f"{path}: is not UTF-8 at byte {error.start}") from None
     except yaml.YAMLError as error:
         raise BadSettings(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, KeyError, RecursionError) as error:
+        # What the parser lets through: a tag on a value that it does not fit, brackets without end.
+        raise BadSettings(f"{path}: holds a value that YAML cannot read: {error}") from None

@@ -16,8 +16,8 @@ from drivers.errors import Invalid
 from drivers.model import FsType
 
 FEATURES = r"(?!.*journal_dev)\^?[a-z0-9_-]+(,\^?[a-z0-9_-]+)*"
-NUMBER = r"\d{1,12}"
-SIZE = r"\d{1,12}[kKmMgG]?"
+NUMBER = r"[0-9]{1,12}"
+SIZE = r"[0-9]{1,12}[kKmMgG]?"
 
 
 def _pairs(keys: str, value: str = SIZE) -> str:
@@ -38,7 +38,7 @@ _EXT4: Mapping[str, str] = {
     "-i": NUMBER,
     "-I": NUMBER,
     "-J": _pairs("size"),
-    "-m": r"\d{1,2}(\.\d{1,3})?",
+    "-m": r"[0-9]{1,2}(\.[0-9]{1,3})?",
     "-N": NUMBER,
     "-O": FEATURES,
     "-T": r"[a-z0-9_-]+(,[a-z0-9_-]+)*",

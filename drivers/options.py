@@ -34,9 +34,12 @@ def check(data: object, schema: type[Schema], at: str = "$") -> Schema:
 def _decode(wanted: type[object], value: object) -> object:
     if wanted is not Path:
         raise NotImplementedError(f"options of type {wanted!r} cannot be read")
-    if not isinstance(value, str) or not value.startswith("/"):
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
         raise ValueError(f"Expected an absolute path, got {value!r}")
-    return Path(value)
+    path = Path(value)
+    if ".." in path.parts or path == Path("/"):
+        raise ValueError(f"Expected a path below / without '..', got {value!r}")
+    return path
 
 
 def _explain(said: str, schema: type[msgspec.Struct], at: str) -> str:

@@ -9,6 +9,8 @@ from drivers.model import GIB, FsType, SizeRange
 
 DEFAULT = GIB
 """The bytes of a volume whose maker named no size."""
+LARGEST = (1 << 63) - 1
+"""The most bytes that a message of CSI can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def choose(wanted: SizeRange, *floors: Floor, unit: int = 1) -> SizeRange:
         raise OutOfRange(
             f"{bound} bytes are fewer than the {lowest.size} of {lowest.reason}: ask for at least those"
         )
+    if round_up(size, unit) > LARGEST:
+        raise OutOfRange(f"{size} bytes are more than any volume can have, which is {LARGEST}")
     return SizeRange(size, wanted.limit)
 
 

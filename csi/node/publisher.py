@@ -13,7 +13,7 @@ from csi.node.access import READER_ONLY, SINGLE_WRITER, Access
 from csi.node.mounts import Mounts, NoPlace, Place
 from csi.node.staging import COMPARED, Staged, Staging, comparable
 from drivers.backends import Backends
-from drivers.errors import Exists, Precondition
+from drivers.errors import Exists, Invalid, Precondition
 from drivers.locks import Locks
 from drivers.model import Volume, VolumeId, VolumeMode
 from drivers.mountinfo import Mount
@@ -33,9 +33,12 @@ class Publisher:
     ) -> None:
         """Show the staged volume at ``target``.
 
-        Raises `NotFound`, `Exists` if ``target`` shows something else or in another way, and
-        `Precondition` if the volume is not staged, or is for one pod alone and another has it.
+        Raises `NotFound`, `Exists` if ``target`` shows something else or in another way, `Invalid` if
+        it is the staging path or lies in it, which is the volume itself, and `Precondition` if the volume
+        is not staged, or is for one pod alone and another has it.
         """
+        if staging in (target, *target.parents):
+            raise Invalid(f"{target} is in the staging path {staging}: publish it elsewhere")
         with self._locks.hold(volume_id), self._mounts.place(target) as place:
             volume = self._backends.of(volume_id).get_volume(volume_id)
             access.require_possible(volume)

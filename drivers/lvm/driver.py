@@ -130,6 +130,7 @@ class LvmDriver(
             options = msgspec.structs.replace(self._lvm_options, runtime_directory=directory)
             beside = type(self)(self.name, options, self.run)
             beside._group.open()
+            setup.check(beside._group)
             return beside.get_volume_stats({}, refresh=True)
 
     def _counted(self, group: Group) -> VolumeStats:

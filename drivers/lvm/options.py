@@ -12,6 +12,7 @@ from drivers.model import MIB
 # LVM's own rule; a leading dash would be read as an option.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,62}\Z")]
 Ratio = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Folder = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]+\Z")]
 
 
 class Layout(Enum):
@@ -66,8 +67,13 @@ class Options(
     wipe_on: WipeOn = WipeOn.DELETE
     """``both`` also zeroes a thick volume when it is made, for a group whose free extents may hold
     the data of others."""
-    runtime_directory: str = "/run/hearth/lvm"
+    runtime_directory: Folder = "/run/hearth/lvm"
     """Where the private LVM configuration of each backend is written; need not survive a reboot."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no single key shows; msgspec adds where it stands."""
+        if len(set(self.thin_pools)) < len(self.thin_pools):
+            raise ValueError("thinPools names a pool twice, whose room would count twice")
 
     @property
     def default_layout(self) -> Layout:

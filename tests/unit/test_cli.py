@@ -135,3 +135,10 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no size"):
         cli.size(text)
+
+
+@pytest.mark.parametrize("grace", ["nan", "inf", "-5", "soon"])
+def test_a_grace_is_a_time(capsys: pytest.CaptureFixture[str], grace: str) -> None:
+    status, _, err = hearth(capsys, "all", "--config", "node.yaml", f"--grace={grace}")
+    assert status == 2
+    assert "argument --grace: " in err

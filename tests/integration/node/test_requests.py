@@ -122,6 +122,18 @@ def test_targets_outside_of_the_kubelets_directory_are_refused(
     assert len(world.mounts()) == 1
 
 
+def test_a_volume_is_not_published_into_itself(world: World) -> None:
+    volume = world.volume()
+    staged = world.stage(volume)
+    for target in (staged, staged / "x"):
+        with pytest.raises(Invalid, match="in the staging path"):
+            world.rules.publisher.publish(
+                volume.id, staged, target, access_of(volume), read_only=False
+            )
+    assert not (staged / "x").exists()
+    assert len(world.mounts()) == 1
+
+
 def test_one_writer_means_one_target(world: World) -> None:
     volume = world.volume()
     world.stage(volume)

@@ -78,3 +78,16 @@ def test_a_mistake_is_told_by_its_place_and_what_is_allowed(
 def test_the_group_must_be_named() -> None:
     with pytest.raises(Invalid, match=r"\$\.volumeGroup: this key is missing"):
         check({}, Options)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("thinPools", ["p", "p"], "twice"),
+        ("runtimeDirectory", "relative", "runtimeDirectory"),
+        ("runtimeDirectory", "/a\0b", "runtimeDirectory"),
+    ],
+)
+def test_what_would_mislead_later_is_refused_at_once(key: str, value: object, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        check({"volumeGroup": "vg", key: value}, Options)
