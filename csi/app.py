@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib import metadata
+from queue import SimpleQueue
 
 from csi.controller.capacity import Capacities
 from csi.controller.convert import Place
@@ -93,12 +93,14 @@ class App:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        asked = threading.Event()
+        # Not an Event: a handler runs between two steps of this thread, and where that is inside of
+        # Event.wait, which has its lock then, Event.set would wait for ever. SimpleQueue.put may.
+        asked: SimpleQueue[int] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: asked.set())
+            signal.signal(number, lambda number, _: asked.put(number))
         self.start()
         log.info("serving")
-        asked.wait()
+        asked.get()
         log.info("stopping: letting calls end for at most %.0f s", self._grace)
         if not self.stop():
             log.warning("calls were still in work after %.0f s; they will be repeated", self._grace)
