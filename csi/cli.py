@@ -121,7 +121,7 @@ def _backend_row(backend: settings.BackendSettings) -> Sequence[str]:
 
 
 def _seconds(text: str) -> float:
-    """A time for argparse, which puts the text into its message."""
+    """Seconds from an argument; a text that is no finite time from 0 on is refused with its words."""
     with suppress(ValueError):
         seconds = float(text)
         if math.isfinite(seconds) and seconds >= 0:

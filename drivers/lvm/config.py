@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+FILE = "lvm.conf"
+
 # use_aio: tearing an AIO context down waits for an RCU grace period, about 35 ms per command; works only
 # from this file. reserved_*: locking 8 MiB into memory is for systems whose root lies on the group.
 # udev: nodes are made by LVM itself, which needs no udevd and was seen to go along with one.
 # wait_for_locks: a lock held for ever must not hold a call for ever; `host` retries.
 # monitoring, use_lvmpolld: no dmeventd and no polling daemon in a container.
-FILE = "lvm.conf"
 TEXT = """\
 # Written by Hearth at every start; changes are lost.
 devices {{

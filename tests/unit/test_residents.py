@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,15 @@ def resident(tmp_path: Path) -> Resident:
 def said(host: Host, resident: Resident, *words: str, **environment: str) -> list[str]:
     done = host(["echo", *words], wait=True, environment=environment, resident=resident)
     return done.stdout.split(" ", 2)
+
+
+@contextmanager
+def working(host: Host, resident: Resident, seconds: str) -> Iterator[Future[list[str]]]:
+    """For the block, the resident is at work on a command of another thread."""
+    with ThreadPoolExecutor() as pool:
+        busy = pool.submit(said, host, resident, "sleep", seconds)
+        time.sleep(0.2)
+        yield busy
 
 
 def test_one_process_takes_command_after_command(resident: Resident) -> None:
@@ -104,9 +115,7 @@ def test_who_finds_it_busy_starts_a_process(
     monkeypatch.setattr(residents, "PATIENCE", 0.05)
     host = Host()
     said(host, resident, "say")
-    with ThreadPoolExecutor() as pool:
-        busy = pool.submit(said, host, resident, "sleep", "0.5")
-        time.sleep(0.2)
+    with working(host, resident, "0.5") as busy:
         assert said(host, resident, "say") == ["say\n"]
         assert busy.result()[2] == "['0.5']"
 
@@ -150,9 +159,7 @@ def test_leaving_one_that_hangs_takes_no_longer_than_a_goodbye(
     monkeypatch.setattr(residents, "GOODBYE", 0.2)
     host = Host()
     said(host, resident, "say")
-    with ThreadPoolExecutor() as pool:
-        busy = pool.submit(said, host, resident, "sleep", "1.5")
-        time.sleep(0.2)
+    with working(host, resident, "1.5") as busy:
         (home,) = host._residents._homes.values()
         began = time.monotonic()
         assert home._process is not None
