@@ -132,9 +132,12 @@ class RightDriver(
         self._copy(bytes_of, self._file(volume.id), volume, size)
         return volume
 
+    def _fill(self, source: Path, fresh: Path) -> None:
+        shutil.copyfile(source, fresh)
+
     def _copy(self, source: Path, target: Path, record: Volume | Snapshot, size: int) -> None:
         fresh = target.with_name(f"{target.name}.new")
-        shutil.copyfile(source, fresh)
+        self._fill(source, fresh)
         with fresh.open("r+b") as file:
             file.truncate(size)
             os.setxattr(file.fileno(), KEY, msgspec.json.encode(record))
