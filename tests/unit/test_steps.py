@@ -77,6 +77,19 @@ def test_the_reports_of_the_steps_are_added_up(tmp_path: Path) -> None:
     assert str(report.tests([file, tmp_path / "absent.xml"])) == "2 passed, 2 failed, 1 skipped"
 
 
+def test_the_failed_tests_are_named_with_what_they_say(tmp_path: Path) -> None:
+    file = tmp_path / "crash.xml"
+    file.write_text(
+        '<testsuites><testsuite><testcase name="test_good"/>'
+        '<testcase name="test_bad"><failure message="assert 1 ==&#10;  2">long</failure></testcase>'
+        '<testcase name="test_worse"><error>no set-up</error></testcase></testsuite></testsuites>'
+    )
+    assert report.failures([file, tmp_path / "absent.xml"]) == [
+        "FAILED crash: test_bad: assert 1 == 2",
+        "FAILED crash: test_worse: no set-up",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

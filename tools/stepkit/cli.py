@@ -48,6 +48,8 @@ def _run(steps: Sequence[plan.Step], jobs: int) -> int:
     print(f"\n{report.table(ended)}\n{'total':>12} {time.monotonic() - began:8.1f} s\n")
     if tests := report.tests(reports):
         print(f"tests: {tests}")
+    for line in report.failures(reports):
+        print(line)
     return int(any(each.outcome is not Outcome.PASSED for each in ended))
 
 

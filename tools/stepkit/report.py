@@ -10,6 +10,10 @@ from xml.etree import ElementTree as ET
 from tools.stepkit.runner import Ended, Outcome
 
 
+MESSAGE = 300
+"""Characters of a failure's message that are repeated at the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tests:
     """How many tests of the reports there are, by how they ended."""
@@ -68,6 +72,25 @@ def tests(reports: Iterable[Path]) -> Tests:
             # Ginkgo counts what its authors have set aside as disabled.
             skipped += int(suite.get("skipped", 0)) + int(suite.get("disabled", 0))
     return Tests(total - failed - skipped, failed, skipped)
+
+
+def failures(reports: Iterable[Path]) -> list[str]:
+    """A line for each test that failed: its step, its name, and the beginning of what it says.
+
+    Meant to be printed last: where only the end of a long log is kept, it is what is needed.
+    """
+    return [
+        f"FAILED {report.stem}: {case.get('name')}: {_message(what)[:MESSAGE]}"
+        for report in reports
+        if report.exists()
+        for case in ET.parse(report).getroot().iter("testcase")  # noqa: S314  (see `tests`)
+        for what in case
+        if what.tag in ("failure", "error")
+    ]
+
+
+def _message(what: ET.Element) -> str:
+    return " ".join((what.get("message") or what.text or "").split()) or "(no message)"
 
 
 def _count(ended: Iterable[Ended], outcome: Outcome) -> int:
