@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 
 from tools.stepkit.runner import Ended, Outcome
 
-
 MESSAGE = 300
 """Characters of a failure's message that are repeated at the end."""
 
