@@ -116,7 +116,7 @@ SIZES: dict[str, tuple[int, int, str]] = {
     "between two extents": (5 * MIB, 6 * MIB, "OUT_OF_RANGE"),
     "more than there is": (64 * GIB, 0, "RESOURCE_EXHAUSTED"),
     "more than a disk can be": (1 << 62, 0, "RESOURCE_EXHAUSTED"),
-    "the largest number": ((1 << 63) - 1, 0, "RESOURCE_EXHAUSTED"),
+    "the largest number": ((1 << 63) - 1, 0, "OUT_OF_RANGE"),
 }
 
 
