@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import PurePath
 from types import MappingProxyType
 
@@ -26,6 +27,9 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 
 Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 """Gives each backend's name and state, from memory. Must not raise: ``unhealthy`` is for that."""
+
+Nodes = Callable[[], Iterable[tuple[str, bool]]]
+"""Gives each node's name and whether it is connected, from memory."""
 
 Value = Capacity | float | None
 
@@ -105,6 +109,19 @@ class Metrics:
         """From now on every scrape asks ``backends``."""
         self._registry.register(_BackendCollector(backends))
 
+    def show_expiry(self, expires: Callable[[], datetime]) -> None:
+        """From now on every scrape tells when this process's certificate expires."""
+        gauge = prometheus.Gauge(
+            "hearth_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires, in seconds since 1970.",
+            registry=self._registry,
+        )
+        gauge.set_function(lambda: expires().timestamp())
+
+    def show_nodes(self, nodes: Nodes) -> None:
+        """From now on every scrape tells which ``nodes`` are connected."""
+        self._registry.register(_NodeCollector(nodes))
+
     def page(self) -> bytes:
         """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
         return prometheus.generate_latest(self._registry)
@@ -120,6 +137,18 @@ class _BackendCollector(Collector):
             yield _state(name, text, [(backend, read(stats)) for backend, stats in backends])
         yield _info(backends)
         yield from _jobs(backends)
+
+
+class _NodeCollector(Collector):
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+
+    def collect(self) -> Iterator[Metric]:
+        text = "1 if the node answers, else 0."
+        family = GaugeMetricFamily("hearth_node_connected", text, labels=["node"])
+        for name, connected in self._nodes():
+            family.add_metric([name], int(connected))
+        yield family
 
 
 def _state(name: str, text: str, values: Iterable[tuple[str, Value]]) -> Metric:

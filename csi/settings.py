@@ -1,4 +1,4 @@
-"""The configuration of a node: read once at start, checked whole, refused with the place of a fault.
+"""The configuration of a process: read once at start, checked whole, refused with the place of a fault.
 
 This is also the only module that looks at the environment.
 """
@@ -31,6 +31,12 @@ BackendName = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", max_length=63)
 ]
 
+# Kubernetes' own rule for a label, which names of Services and namespaces are.
+ObjectName = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", max_length=63)
+]
+BackendId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]+\Z", max_length=128)]
+
 
 class BadSettings(Exception):
     """The configuration cannot be used. One line: the file, the place, the fault, what is allowed."""
@@ -55,7 +61,25 @@ class NodeSettings(msgspec.Struct, frozen=True):
     @property
     def topology_key(self) -> str:
         """The key of the one topology segment. It is a label of nodes, so it never changes."""
-        return f"topology.{self.driver_name}/node"
+        return topology_key(self.driver_name)
+
+
+class ControllerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What a controller process has to know, as the file has it.
+
+    ``service`` is the headless Service of the node pods in ``namespace``; ``lost_backends`` are the ids of
+    backends that will never come back, whose volumes count as deleted when they are to be.
+    """
+
+    service: ObjectName
+    namespace: ObjectName
+    driver_name: DriverName = DRIVER_NAME
+    lost_backends: tuple[BackendId, ...] = ()
+
+    @property
+    def topology_key(self) -> str:
+        """As `NodeSettings.topology_key`."""
+        return topology_key(self.driver_name)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -76,6 +100,19 @@ class _Heading(msgspec.Struct, frozen=True):
 
     name: BackendName
     driver: str
+
+
+def topology_key(driver_name: str) -> str:
+    """The key under which nodes say which they are."""
+    return f"topology.{driver_name}/node"
+
+
+def read_controller(path: Path) -> ControllerSettings:
+    """The checked configuration of a controller in the YAML file at ``path``. Raises `BadSettings`."""
+    try:
+        return check(_load(path), ControllerSettings)
+    except Invalid as error:
+        raise BadSettings(f"{path}: {error}") from None
 
 
 def read(

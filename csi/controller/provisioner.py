@@ -64,6 +64,15 @@ class Provisioner:
         with self._locks.hold(f"name:{request.name}", *source):
             return self._find(wanted, backend) or self._make(wanted, backend)
 
+    def has_begun(self, name: str) -> bool:
+        """Whether a volume of that name is on this node, finished or begun.
+
+        Raises `Busy` while a call for it is in work, and `Unavailable` if a backend that may hold it
+        cannot tell.
+        """
+        with self._locks.hold(f"name:{name}"):
+            return any(driver.has_begun_volume(name) for driver in self._backends.all())
+
     def delete(self, volume_id: str) -> None:
         """Make the volume and its data unreachable; success if there is none of that id."""
         if is_id(volume_id):

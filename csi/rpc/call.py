@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 
 from csi import logs
 from csi.rpc import checks, redact, status
+from csi.rpc.door import Admit, everybody
 from csi.rpc.gate import Gate
 from drivers import exec as programs
 from drivers.errors import Invalid, StorageError
@@ -57,12 +58,16 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """One RPC as the protocol describes it, and the method that serves it."""
+    """One RPC as the protocol describes it, and the method that serves it.
+
+    One that ``passes`` is also given the request's bytes, and may return those of the answer.
+    """
 
     path: str
     request: type[Message]
     response: type[Message]
-    method: Callable[[Message], Message]
+    method: Callable[..., object]
+    passes: bool = False
 
     @property
     def name(self) -> str:
@@ -72,10 +77,10 @@ class Rpc:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended. ``response`` is set exactly if ``code`` is OK, ``bug`` if it is INTERNAL."""
+    """How a call ended. ``response`` is set exactly if ``code`` is OK, ``bug`` if this is one."""
 
     code: grpc.StatusCode
-    response: Message | None = None
+    response: Message | bytes | None = None
     message: str = ""
     bug: Exception | None = None
 
@@ -84,7 +89,12 @@ class Call:
     """One RPC as gRPC calls it: bytes in, a message or an abort out."""
 
     def __init__(
-        self, rpc: Rpc, gate: Gate, observer: Observer, threads: ThreadPoolExecutor | None = None
+        self,
+        rpc: Rpc,
+        gate: Gate,
+        observer: Observer,
+        threads: ThreadPoolExecutor | None = None,
+        admit: Admit = everybody,
     ) -> None:
         """Runs in ``threads`` of its own if it has any, else in those of the server."""
         # gRPC looks for the attribute of this name. A version that should cease to would run the
@@ -93,15 +103,16 @@ class Call:
         self._rpc = rpc
         self._gate = gate
         self._observer = observer
+        self._admit = admit
         routine = rpc.name in ROUTINE or rpc.name.endswith("Capabilities")
         self._level = logging.DEBUG if routine else logging.INFO
 
-    def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message:
+    def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message | bytes:
         began = time.monotonic()
         self._observer.call_began()
         request = self._rpc.request()
         with _working_for(context):
-            outcome = self._outcome(request, raw)
+            outcome = self._outcome(request, raw, context)
             seconds = time.monotonic() - began
             self._tell(request, outcome, seconds)
         self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
@@ -109,30 +120,35 @@ class Call:
             context.abort(outcome.code, outcome.message)
         return outcome.response
 
-    def _outcome(self, request: Message, raw: bytes) -> Outcome:
+    def _outcome(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Outcome:
         try:
+            self._admit(context)
             with self._gate.entered():
                 response = self._answer(request, raw)
         except StorageError as error:
             code = status.code(error)
-            bug = error if code is grpc.StatusCode.INTERNAL else None
+            unnamed = code is grpc.StatusCode.INTERNAL and not isinstance(error, status.Answered)
+            bug = error if unnamed else None
             return Outcome(code, message=status.text(str(error)), bug=bug)
         except Exception as error:  # noqa: BLE001 - the edge: what comes here is a bug, and logged
             message = "internal error, see the plugin's log"
             return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)
         return Outcome(grpc.StatusCode.OK, response)
 
-    def _answer(self, request: Message, raw: bytes) -> Message:
-        _parse(request, raw)
+    def _answer(self, request: Message, raw: bytes) -> Message | bytes:
+        parse(request, raw)
         checks.check(request)
-        response = self._rpc.method(request)
+        passed = (raw,) if self._rpc.passes else ()
+        response = self._rpc.method(request, *passed)
+        if self._rpc.passes and isinstance(response, bytes):
+            return response
         if not isinstance(response, self._rpc.response):
             raise TypeError(f"{self._rpc.path} returned a {type(response).__name__}")
         return response
 
     def _tell(self, request: Message, outcome: Outcome, seconds: float) -> None:
         objects = _objects(request)
-        if outcome.response is not None:
+        if isinstance(outcome.response, Message):
             objects |= _objects(outcome.response)
         facts = {"method": self._rpc.path, "code": outcome.code.name, "seconds": round(seconds, 6)}
         log.log(
@@ -163,7 +179,13 @@ def _working_for(context: grpc.ServicerContext) -> Iterator[None]:
         programs.deadline.reset(deadline)
 
 
-def _parse(request: Message, raw: bytes) -> None:
+def serialized(response: Message | bytes) -> bytes:
+    """What travels: an answer that is passed on as it came does already."""
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
+def parse(request: Message, raw: bytes) -> None:
+    """Fill ``request``; raises `Invalid`."""
     # gRPC would answer INTERNAL for a string that is not UTF-8.
     try:
         request.ParseFromString(raw)

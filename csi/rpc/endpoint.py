@@ -1,4 +1,4 @@
-"""The unix socket that a server listens on: its address, and taking it over from a dead predecessor.
+"""Where a server listens on this machine: a unix socket, taken over from a dead predecessor.
 
 gRPC binds over whatever socket it finds, also that of a server that is alive, so two would take turns
 in getting the calls. CSI forbids files beside the socket, so there is no lock file: a lock on the
@@ -12,14 +12,35 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
+
+import grpc
 
 from drivers.errors import InUse, Invalid, Precondition, Unavailable
 
 # sockaddr_un holds 108 bytes with the zero byte at the end.
 LONGEST = 107
+
+
+class UnixSocket:
+    """The `csi.rpc.door.Door` that is a unix socket, for root alone."""
+
+    def __init__(self, at: Path) -> None:
+        self._at = at
+
+    def bind(self, server: grpc.Server) -> None:
+        """See `taken` for what is raised."""
+        with taken(self._at):
+            try:
+                server.add_insecure_port(target(self._at))
+            except RuntimeError as error:
+                raise Unavailable(f"cannot listen on {self._at}: {error}") from error
+
+    def leaving(self) -> AbstractContextManager[None]:
+        """gRPC removes the socket's name after it has ceased to listen: not a successor's, then."""
+        return alone(self._at.parent)
 
 
 def path(endpoint: str) -> Path:

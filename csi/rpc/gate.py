@@ -36,6 +36,11 @@ class Gate:
                 self._inside -= 1
                 self._changed.notify_all()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is let in any more."""
+        return self._closed
+
     def close(self, grace: float) -> bool:
         """Let nobody in any more; whether everybody has left within ``grace`` seconds."""
         with self._changed:

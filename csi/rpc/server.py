@@ -1,4 +1,4 @@
-"""A gRPC server on a unix socket, its services bound from the protocol's own description.
+"""A gRPC server behind one door, its services bound from the protocols' own descriptions.
 
 The generated servicers are untyped and answer an RPC that nobody wrote by raising. Here a service is a
 plain class named as in the ``.proto``; what it lacks is UNIMPLEMENTED by gRPC itself, and a method
@@ -10,17 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from csi.rpc import endpoint
-from csi.rpc.call import Call, Observer, Rpc
+from csi.rpc.call import Call, Observer, Rpc, serialized
+from csi.rpc.door import Admit, Door, everybody
 from csi.rpc.gate import Gate
-from csi.spec import csi_pb2
-from drivers.errors import Unavailable
+from csi.rpc.stream import Stream
+from csi.spec import csi_pb2, manage_pb2, registration_pb2
+
+SERVICES: Mapping[str, ServiceDescriptor] = MappingProxyType(
+    {
+        name: service
+        for spec in (csi_pb2, manage_pb2, registration_pb2)
+        for name, service in spec.DESCRIPTOR.services_by_name.items()
+    }
+)
 
 # The provisioner asks for 100 volumes at once, snapshotter and resizer for 10 each, kubelet for the
 # volumes of every pod that starts. gRPC queues what is more, silently.
@@ -32,27 +41,38 @@ SPARE = 32
 LAST_WORDS = 1.0
 
 
+# A router looks after each of its connections; gRPC would cut off one who asks so often.
+OPTIONS = (
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
 class Server:
-    """Serves ``services`` on the socket ``at`` from `start` until `stop`."""
+    """Serves ``services`` at ``door`` from `start` until `stop`, to whom ``admit`` lets in."""
 
     def __init__(
-        self, at: Path, services: Sequence[object], observer: Observer, *, alpha: bool = False
+        self,
+        door: Door,
+        services: Sequence[object],
+        observer: Observer,
+        *,
+        alpha: bool = False,
+        admit: Admit = everybody,
     ) -> None:
-        self._at = at
+        self._door = door
         self._gate = Gate()
         self._observer = observer
         self._alpha = alpha
+        self._admit = admit
         self._spare = ThreadPoolExecutor(SPARE, thread_name_prefix="quick")
         workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="rpc")
-        self._grpc = grpc.server(workers, handlers=[self._bound(one) for one in services])
+        handlers = [self._bound(one) for one in services]
+        self._grpc = grpc.server(workers, handlers=handlers, options=OPTIONS)
 
     def start(self) -> None:
-        """Listen and serve. Raises `InUse` if somebody else does, `Precondition` if one cannot."""
-        with endpoint.taken(self._at):
-            try:
-                self._grpc.add_insecure_port(endpoint.target(self._at))
-            except RuntimeError as error:
-                raise Unavailable(f"cannot listen on {self._at}: {error}") from error
+        """Listen and serve. Raises what the door does if one cannot."""
+        self._door.bind(self._grpc)
         self._grpc.start()
 
     def stop(self, grace: float) -> bool:
@@ -64,8 +84,7 @@ class Server:
         end = time.monotonic() + grace
         done = self._gate.close(grace)
         left = max(0.0, end - time.monotonic())
-        # gRPC removes the socket's name after it has ceased to listen: it must not be a successor's.
-        with endpoint.alone(self._at.parent):
+        with self._door.leaving():
             self._grpc.stop(left + LAST_WORDS if done else left).wait()
         self._spare.shutdown(wait=False)
         return done
@@ -75,24 +94,28 @@ class Server:
         return grpc.method_handlers_generic_handler(
             described.full_name,
             {
-                method.name: grpc.unary_unary_rpc_method_handler(
-                    self._call(method, service),
-                    response_serializer=GetMessageClass(method.output_type).SerializeToString,
-                )
+                method.name: self._handler(method, service)
                 for method in described.methods
                 if hasattr(service, method.name) and (self._alpha or not is_alpha(method))
             },
         )
 
-    def _call(self, method: MethodDescriptor, service: object) -> Call:
+    def _handler(
+        self, method: MethodDescriptor, service: object
+    ) -> grpc.RpcMethodHandler[bytes, Message | bytes]:
         rpc = Rpc(
             f"/{method.containing_service.full_name}/{method.name}",
             GetMessageClass(method.input_type),
             GetMessageClass(method.output_type),
             getattr(service, method.name),
+            passes=getattr(service, "passes", False),
         )
         threads = self._spare if is_quick(method.name) else None
-        return Call(rpc, self._gate, self._observer, threads)
+        if method.server_streaming:
+            stream = Stream(rpc, self._gate, self._observer, self._admit)
+            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serialized)
+        call = Call(rpc, self._gate, self._observer, threads, self._admit)
+        return grpc.unary_unary_rpc_method_handler(call, response_serializer=serialized)
 
 
 def described_by(service: object) -> ServiceDescriptor:
@@ -100,14 +123,14 @@ def described_by(service: object) -> ServiceDescriptor:
 
     Raises TypeError if there is none, or if it offers an RPC that the protocol does not have.
     """
-    known: Mapping[str, ServiceDescriptor] = csi_pb2.DESCRIPTOR.services_by_name
     name = type(service).__name__
-    if name not in known:
-        raise TypeError(f"CSI has no service {name}; it has {', '.join(known)}")
+    if name not in SERVICES:
+        raise TypeError(f"CSI has no service {name}; known are {', '.join(SERVICES)}")
+    described = SERVICES[name]
     offered = {member for member in dir(service) if member[0].isupper()}
-    if unknown := offered - set(known[name].methods_by_name):
-        raise TypeError(f"{known[name].full_name} has no {', '.join(sorted(unknown))}")
-    return known[name]
+    if unknown := offered - set(described.methods_by_name):
+        raise TypeError(f"{described.full_name} has no {', '.join(sorted(unknown))}")
+    return described
 
 
 def is_alpha(method: MethodDescriptor) -> bool:

@@ -13,6 +13,19 @@ import grpc
 
 from drivers import errors
 
+
+class Denied(errors.StorageError):
+    """The caller is somebody, but nobody who may call this."""
+
+
+class Answered(errors.StorageError):
+    """What another process of ours answered, to be passed on as it is."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
 CODES: Mapping[type[BaseException], grpc.StatusCode] = MappingProxyType(
     {
         errors.Invalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -23,8 +36,10 @@ CODES: Mapping[type[BaseException], grpc.StatusCode] = MappingProxyType(
         errors.Precondition: grpc.StatusCode.FAILED_PRECONDITION,
         errors.Busy: grpc.StatusCode.ABORTED,
         errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+        Denied: grpc.StatusCode.PERMISSION_DENIED,
     }
 )
+
 
 # A byte outside of printable ASCII travels as three, and peers built on gRPC's C core begin to
 # refuse headers of more than 8 KiB.
@@ -33,6 +48,8 @@ LIMIT = 2048
 
 def code(error: BaseException) -> grpc.StatusCode:
     """The code of the nearest class above the error's that has one; INTERNAL says it is a bug."""
+    if isinstance(error, Answered):
+        return error.code
     for kind in type(error).__mro__:
         if kind in CODES:
             return CODES[kind]
@@ -45,3 +62,8 @@ def text(message: str) -> str:
     if len(encoded) <= LIMIT:
         return encoded.decode("utf-8")
     return encoded[: LIMIT - 3].decode("utf-8", "ignore") + "…"
+
+
+def is_exhausted(error: Answered) -> bool:
+    """Whether the answer is the one that makes somebody look elsewhere."""
+    return error.code is grpc.StatusCode.RESOURCE_EXHAUSTED

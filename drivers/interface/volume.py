@@ -138,6 +138,14 @@ class VolumeDriver(ABC):
     def find_volume(self, name: str) -> Volume | None:
         """The finished volume that was created under that name, or None."""
 
+    def has_begun_volume(self, name: str) -> bool:
+        """Whether a volume of that name is here: finished, or half made by a call that broke off.
+
+        Called when another node could make it as well, so that one name never becomes two volumes.
+        Replace it where `create_volume` leaves something that is not undone by itself.
+        """
+        return self.find_volume(name) is not None
+
     @abstractmethod
     def list_volumes(self) -> Sequence[Volume]:
         """All finished volumes in a stable order (by id)."""

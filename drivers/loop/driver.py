@@ -131,6 +131,10 @@ class LoopDriver(
         return None if entry is None else self._volume(entry)
 
     @renamed()
+    def has_begun_volume(self, name: str) -> bool:
+        return self._home.volumes.has_begun(name)
+
+    @renamed()
     def list_volumes(self) -> Sequence[Volume]:
         return [self._volume(entry) for entry in self._home.volumes.entries()]
 

@@ -74,13 +74,18 @@ class Shelf(Generic[Kind]):
         """The object of that id (without the backend's), or None."""
         return self._only([each for each in self._names() if each.partition(".")[2] == object_id])
 
+    def has_begun(self, name: str) -> bool:
+        """Whether an object ``name`` is there, or being made."""
+        # In this order: one that is put meanwhile is seen in one place or the other.
+        return self._workshop(name).exists() or self.find(name) is not None
+
     @contextmanager
     def claim(self, name: str) -> Iterator[Path]:
         """An empty folder in which to make the object ``name``; gone afterwards unless it was put.
 
         Raises `Busy` while anybody, in this process or another, holds the claim.
         """
-        folder = self._making / f"{self._folder.name}-{hash_of(name)}"
+        folder = self._workshop(name)
         folder.mkdir(mode=0o700, exist_ok=True)
         with durable.locked(folder) as still_there:
             durable.empty(folder)
@@ -123,6 +128,9 @@ class Shelf(Generic[Kind]):
         for entry in self.entries():
             with suppress(Busy), durable.locked(entry.folder):
                 self.sweep(entry.folder)
+
+    def _workshop(self, name: str) -> Path:
+        return self._making / f"{self._folder.name}-{hash_of(name)}"
 
     def _names(self) -> list[str]:
         return [folder.name for folder in self._folder.iterdir()]

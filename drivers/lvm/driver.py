@@ -182,6 +182,10 @@ class LvmDriver(
         lv = self._volumes.finished(now, name)
         return None if lv is None else records.volume(now, lv)
 
+    def has_begun_volume(self, name: str) -> bool:
+        now = self._group.read()
+        return self._volumes.finished(now, name) is not None or self._volumes.has_begun(now, name)
+
     def list_volumes(self) -> Sequence[Volume]:
         now = self._group.read()
         found = records.catalogue(now).volumes

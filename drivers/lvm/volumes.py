@@ -61,6 +61,11 @@ class Volumes:
         volumes = records.catalogue(group).volumes.values()
         return next((lv for lv in volumes if wanted in lv.tags), None)
 
+    def has_begun(self, group: Group, name: str) -> bool:
+        """Whether a volume for a caller's name is being made, or was when its maker died."""
+        lv = group.lvs.get(names.volume(name))
+        return lv is not None and names.CREATING in lv.tags
+
     def create(self, spec: VolumeSpec) -> Volume:
         """See `VolumeDriver.create_volume`; the caller took care of what needs a whole zeroing."""
         with self._group.changing() as now:

@@ -13,7 +13,8 @@ from typing import Any
 import grpc
 import pytest
 
-from csi.app import App, Serving, build
+from csi.app.node import NodeApp as App
+from csi.app.node import Serving, build
 from csi.rpc.client import Client
 from csi.settings import BackendSettings, NodeSettings
 from csi.spec import csi_pb2 as pb
@@ -41,7 +42,7 @@ class Bench:
 
     def driver(self, name: str = "fast") -> PlainDriver:
         """The driver of a backend, to look into it or to change its mood."""
-        return _driver(self.app, name)
+        return driver_of(self.app, name)
 
     def create(self, name: str, size: int = 8 * MIB, **fields: Any) -> pb.Volume:
         """A volume made with the least that a request needs."""
@@ -117,11 +118,11 @@ def bench(
         endpoint = f"unix://{directory}/csi.sock"
         app = build(settings, REGISTRY.drivers, Serving(endpoint, http, alpha, grace=5.0))
         for name, mood in moods.items():
-            _driver(app, name).moods = mood
+            driver_of(app, name).moods = mood
         app.start()
         try:
             for backend in app.backends:
-                if _driver(app, backend.name).moods.set_up_gate.is_set():
+                if driver_of(app, backend.name).moods.set_up_gate.is_set():
                     assert backend.set_up().wait(5)
             with Client(endpoint) as client:
                 yield Bench(app, client, endpoint)
@@ -171,7 +172,7 @@ def refused(code: str, *words: str) -> Iterator[None]:
         assert word in str(caught.value.details())
 
 
-def _driver(app: App, name: str) -> PlainDriver:
+def driver_of(app: App, name: str) -> PlainDriver:
     driver = app.backends.by_name[name].driver
     assert isinstance(driver, PlainDriver)
     return driver

@@ -17,6 +17,7 @@ import pytest
 
 from csi.metrics import Metrics
 from csi.rpc.client import Client
+from csi.rpc.endpoint import UnixSocket
 from csi.rpc.identity import Identity, Plugin
 from csi.rpc.server import Server
 from csi.spec import csi_pb2
@@ -90,7 +91,7 @@ def serving(
     """A client of a server on the socket ``at`` with an Identity and ``services``."""
     identity = Identity(PLUGIN, lambda: True)
     every: Sequence[object] = [identity, *services]
-    server = Server(at, every, metrics or Metrics("1.2.3"), alpha=alpha)
+    server = Server(UnixSocket(at), every, metrics or Metrics("1.2.3"), alpha=alpha)
     server.start()
     try:
         with Client(f"unix://{at}") as client:

@@ -6,6 +6,7 @@ import grpc
 
 from csi.metrics import Metrics
 from csi.rpc.client import Client
+from csi.rpc.endpoint import UnixSocket
 from csi.rpc.identity import Identity, Plugin
 from csi.rpc.server import Server
 from csi.spec import csi_pb2
@@ -50,7 +51,7 @@ def test_a_probe_tells_starting_from_ready_and_from_unfit(tmp_path: Path) -> Non
             raise Precondition("device-mapper is not there; load the module dm_mod")
         return states.pop(0)
 
-    server = Server(tmp_path / "csi.sock", [Identity(PLUGIN, ready)], Metrics("1.2.3"))
+    server = Server(UnixSocket(tmp_path / "csi.sock"), [Identity(PLUGIN, ready)], Metrics("1.2.3"))
     server.start()
     with Client(f"unix://{tmp_path}/csi.sock") as client:
         asked = [client.identity.Probe(csi_pb2.ProbeRequest()).ready.value for _ in range(2)]

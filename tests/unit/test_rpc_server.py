@@ -18,6 +18,7 @@ import pytest
 from csi.metrics import Metrics
 from csi.rpc import endpoint
 from csi.rpc.client import Client
+from csi.rpc.endpoint import UnixSocket
 from csi.rpc.server import WORKERS, Server
 from csi.spec import csi_pb2
 from drivers.errors import InUse, Invalid, Precondition, Unavailable
@@ -34,7 +35,7 @@ with serving(Path(sys.argv[1]), Controller()):
 
 
 def server(at: Path, *services: object) -> Server:
-    return Server(at, services, Metrics("1.2.3"))
+    return Server(UnixSocket(at), services, Metrics("1.2.3"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 # User and system time: seconds on the clock belong to whatever else the machine does.
 PROGRAM = """
 import json, resource, sys
-import csi.app
+import csi.app.node
 used = resource.getrusage(resource.RUSAGE_SELF)
 # ru_maxrss begins with what the parent had at the fork; the peak in status begins at the exec.
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))

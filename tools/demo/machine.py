@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from csi import app, settings
+from csi import settings
+from csi.app import node as app
 from csi.rpc.client import Client
 from csi.spec import csi_pb2 as pb
 from drivers.interface import load_drivers
@@ -39,7 +40,7 @@ def volume_groups(disks: Sequence[str], narrator: Narrator) -> Iterator[None]:
 
 
 @contextmanager
-def serving() -> Iterator[app.App]:
+def serving() -> Iterator[app.NodeApp]:
     """The parts of `hearth all`, serving on `SOCKET` and `METRICS` from this very process."""
     (FOLDER / "kubelet").mkdir(parents=True)
     drivers = load_drivers()

@@ -7,30 +7,19 @@ drivers`` does not wait for gRPC.
 from __future__ import annotations
 
 import argparse
-import logging
-import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from csi import logs, settings
+from csi import settings
+from csi.cli import serve
+from csi.cli.arguments import EXIT_STATUS, FAILED, OK, USAGE, add_config
 from drivers.errors import Invalid, StorageError
 from drivers.exec import Host
 from drivers.interface import DriverRejected, VolumeDriver, abilities, load_drivers
 from drivers.model import GIB, KIB, MIB, Capacity, Special, VolumeStats
-
-OK = 0
-FAILED = 1
-USAGE = 2
-
-EXIT_STATUS = """exit status:
-  0  done; for a server, stopped in order
-  1  it cannot be done here and now; standard error says why
-  2  the arguments or the configuration are wrong; standard error says where
-"""
 
 UNITS: Mapping[str, int] = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": KIB * GIB}
 
@@ -56,16 +45,6 @@ def size(text: str) -> int:
             f"{text!r} is no size; write bytes, or a number with KiB, MiB, GiB or TiB"
         )
     return int(found[1]) * UNITS[found[2]]
-
-
-def _serve(options: argparse.Namespace) -> None:
-    from csi import app
-
-    logs.set_up(logging.getLevelNamesMapping()[options.log_level], options.log_format)
-    drivers = load_drivers()
-    node = settings.read(options.config, drivers)
-    serving = app.Serving(options.endpoint, options.http, options.alpha, options.grace)
-    app.build(node, drivers, serving).run()
 
 
 def _drivers(_options: argparse.Namespace) -> None:
@@ -120,15 +99,6 @@ def _backend_row(backend: settings.BackendSettings) -> Sequence[str]:
     )
 
 
-def _seconds(text: str) -> float:
-    """Seconds from an argument; a text that is no finite time from 0 on is refused with its words."""
-    with suppress(ValueError):
-        seconds = float(text)
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 on")
-
-
 def _abilities(driver: type[VolumeDriver]) -> str:
     names = [each.__name__.removesuffix("Driver").lower() for each in abilities(driver)]
     return ", ".join(names)
@@ -171,65 +141,16 @@ def _parser() -> argparse.ArgumentParser:
     version = f"hearth {metadata.version('hearth-csi')}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_all(commands)
+    serve.add(commands)
     drivers = commands.add_parser("drivers", help="the drivers that are installed")
     drivers.set_defaults(command=_drivers)
     backend = commands.add_parser("backend", help="the storage of this node")
     actions = backend.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_backend_create(actions)
     listing = actions.add_parser("list", help="the configured backends and their room")
-    _add_config(listing)
+    add_config(listing)
     listing.set_defaults(command=_list_backends)
     return parser
-
-
-def _add_all(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    serve = commands.add_parser(
-        "all",
-        help="serve Identity, Controller and Node in one process",
-        epilog=EXIT_STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    _add_config(serve)
-    endpoint = settings.default_endpoint()
-    serve.add_argument(
-        "--endpoint",
-        default=endpoint,
-        required=endpoint is None,
-        metavar="unix:///PATH",
-        help="the socket to serve on (default: CSI_ENDPOINT of the environment)",
-    )
-    serve.add_argument(
-        "--http", metavar="[HOST]:PORT", help="where to answer /metrics, /healthz and /readyz"
-    )
-    serve.add_argument("--alpha", action="store_true", help="serve what CSI marks as alpha, too")
-    serve.add_argument(
-        "--grace",
-        type=_seconds,
-        default=25.0,
-        metavar="SECONDS",
-        help="how long calls in work may go on after SIGTERM (default: %(default)s)",
-    )
-    _add_logging(serve)
-    serve.set_defaults(command=_serve)
-
-
-def _add_logging(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--log-level",
-        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
-        default="INFO",
-        help="the least level that is written to standard error (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--log-format",
-        type=logs.Format,
-        choices=list(logs.Format),
-        default=logs.Format.TEXT,
-        metavar="text|json",
-        help="how a line is written (default: text)",
-    )
 
 
 def _add_backend_create(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -250,9 +171,3 @@ def _add_backend_create(actions: argparse._SubParsersAction[argparse.ArgumentPar
     )
     create.add_argument("--wipe", action="store_true", help="zero the disks first")
     create.set_defaults(command=_create_backend)
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="the node's configuration, YAML"
-    )

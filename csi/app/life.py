@@ -1,0 +1,119 @@
+"""The life of a process: its parts are started together, and stopped in order.
+
+Start: listen first, then begin with the work, because kubelet and sidecars wait for the socket and not
+for disks. Stop: say so, let calls in work end, then the background work.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from queue import SimpleQueue
+from typing import Protocol
+
+from csi.metrics import CONTENT_TYPE, Metrics
+from csi.web import Answer, Web
+
+log = logging.getLogger(__name__)
+
+GRACE = 25.0
+"""Seconds that calls in work have to end; kubelet kills 30 s after it asked to stop."""
+
+
+class Serves(Protocol):
+    """A server: `csi.rpc.server.Server`, or something that keeps one."""
+
+    def start(self) -> None: ...
+
+    def stop(self, grace: float) -> bool: ...
+
+
+class Work(Protocol):
+    """What goes on beside the calls: backends that are set up, nodes that are listened to."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Status:
+    """Whether the process takes calls, for Probe and /readyz."""
+
+    settled: Callable[[], bool]
+    stopping: bool = False
+
+    def ready(self) -> bool:
+        """From the moment that the work is settled, until the end is announced."""
+        return self.settled() and not self.stopping
+
+
+class App:
+    """One process: its parts, started together and stopped in order."""
+
+    def __init__(
+        self,
+        servers: Sequence[Serves],
+        web: Web | None,
+        work: Work,
+        status: Status,
+        grace: float = GRACE,
+    ) -> None:
+        """``servers`` are started in their order, and stopped in the opposite one."""
+        self.web = web
+        self._servers = servers
+        self._work = work
+        self._status = status
+        self._grace = grace
+
+    def start(self) -> None:
+        """Listen, then begin to work. Raises what a server does that cannot listen."""
+        for server in self._servers:
+            server.start()
+        if self.web:
+            self.web.start()
+        self._work.start()
+
+    def stop(self) -> bool:
+        """End in order; whether all calls had ended within the grace."""
+        self._status.stopping = True
+        end = time.monotonic() + self._grace
+        done = [one.stop(max(0.0, end - time.monotonic())) for one in reversed(self._servers)]
+        self._work.close()
+        if self.web:
+            self.web.stop()
+        return all(done)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        # Not an Event: a handler runs between two steps of this thread, and where that is inside of
+        # Event.wait, which has its lock then, Event.set would wait for ever. SimpleQueue.put may.
+        asked: SimpleQueue[int] = SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: asked.put(number))
+        self.start()
+        log.info("serving")
+        asked.get()
+        log.info("stopping: letting calls end for at most %.0f s", self._grace)
+        if not self.stop():
+            log.warning("calls were still in work after %.0f s; they will be repeated", self._grace)
+
+
+def pages(metrics: Metrics, status: Status, waiting: str) -> Mapping[str, Callable[[], Answer]]:
+    """What is answered over HTTP; ``waiting`` is what /readyz says before the work is settled."""
+
+    def ready() -> Answer:
+        if status.ready():
+            return Answer(b"ready\n")
+        reason = "stopping" if status.stopping else waiting
+        return Answer(f"{reason}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return {
+        "/metrics": lambda: Answer(metrics.page(), content_type=CONTENT_TYPE),
+        "/healthz": lambda: Answer(b"alive\n"),
+        "/readyz": ready,
+    }

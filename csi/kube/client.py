@@ -1,0 +1,138 @@
+"""The one door to Kubernetes: the client with the rights of this pod, and an informer on top of it.
+
+The informer lists, watches from there on, and lists anew whenever that breaks off. It reads plain JSON:
+the client's own watch waits for ever on a connection whose other end has gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import urllib3
+from kubernetes import client, config
+
+from drivers.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+Object = Mapping[str, Any]
+"""One object of the API, as JSON."""
+
+WATCH = 60
+"""Seconds until the server ends a watch, which then goes on with another."""
+SILENCE = WATCH + 15.0
+"""Seconds without a byte after which the other end is taken for gone."""
+CONNECT = 5.0
+PAUSES = (1.0, 30.0)
+"""Seconds between two tries while the API does not answer: the first pause and the longest."""
+EXPIRED = 410
+
+
+Lists = Callable[..., Any]
+"""One of the client's list methods with everything but the manner of the call filled in."""
+
+
+def in_cluster() -> client.ApiClient:
+    """The client of this pod. Raises `Unavailable` outside of a cluster."""
+    try:
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        raise Unavailable(f"this is no pod with a service account: {error}") from None
+    return client.ApiClient()
+
+
+class Stale(Exception):
+    """What is to be watched is too old for the server: it has to be listed anew."""
+
+
+class Informer:
+    """Keeps all objects of a list, by name, and tells ``changed`` whenever they do."""
+
+    def __init__(self, lists: Lists, changed: Callable[[Mapping[str, Object]], None]) -> None:
+        self._lists = lists
+        self._changed = changed
+        self._objects: dict[str, Object] = {}
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        threading.Thread(target=self._run, name="informer", daemon=True).start()
+
+    def close(self) -> None:
+        """Tell nothing any more."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        pause, longest = PAUSES
+        while not self._closed.is_set():
+            try:
+                version = self._list()
+                pause = PAUSES[0]
+                while not self._closed.is_set():
+                    version = self._watch(version)
+            except Stale:
+                continue
+            except (client.ApiException, urllib3.exceptions.HTTPError, ValueError) as error:
+                log.warning("the Kubernetes API does not tell: %s", _brief(error))
+                self._closed.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                pause = min(2 * pause, longest)
+
+    def _list(self) -> str:
+        response = self._lists(_preload_content=False, _request_timeout=(CONNECT, SILENCE))
+        found = json.loads(response.data)
+        self._objects = {_name(each): each for each in found["items"] or ()}
+        self._tell()
+        return cast("str", found["metadata"]["resourceVersion"])
+
+    def _watch(self, version: str) -> str:
+        response = self._lists(
+            watch=True,
+            resource_version=version,
+            allow_watch_bookmarks=True,
+            timeout_seconds=WATCH,
+            _preload_content=False,
+            _request_timeout=(CONNECT, SILENCE),
+        )
+        for event in _events(response):
+            version = self._hear(event["type"], event["object"])
+        return version
+
+    def _hear(self, kind: str, changed: Object) -> str:
+        if kind == "ERROR":
+            if changed.get("code") == EXPIRED:
+                raise Stale
+            raise ValueError(changed.get("message"))
+        if kind == "DELETED":
+            self._objects.pop(_name(changed), None)
+        elif kind != "BOOKMARK":
+            self._objects[_name(changed)] = changed
+        if kind != "BOOKMARK":
+            self._tell()
+        return cast("str", changed["metadata"]["resourceVersion"])
+
+    def _tell(self) -> None:
+        if not self._closed.is_set():
+            self._changed(dict(self._objects))
+
+
+def _events(response: urllib3.BaseHTTPResponse) -> Iterator[Any]:
+    """The lines of a watch, each an event."""
+    rest = b""
+    for piece in response.stream(amt=None):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (json.loads(line) for line in lines if line)
+
+
+def _name(found: Object) -> str:
+    return cast("str", found["metadata"]["name"])
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, client.ApiException):
+        return f"{error.status} {error.reason}"
+    return " ".join(str(error).split())

@@ -1,0 +1,148 @@
+"""The nodes, and which of them has which backend.
+
+Each node tells its backends over one kept stream, at once and whenever they change, so that nobody has to
+ask. A node that goes quiet keeps what it told last: its volumes are away, not gone. An id that two nodes
+claim belongs to neither, until one of them gives it up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from csi.router.link import Connect, Link
+from drivers.backends import backend_id_of
+from drivers.errors import Precondition, Unavailable
+from drivers.exec import remaining
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 3.0
+"""Seconds that a call waits for a node that has not told yet, if its own deadline leaves as much."""
+MEMORY = 300.0
+"""Seconds that a node which is no longer announced is missed, and lists are refused without it."""
+
+
+class Nodes:
+    """All nodes that are announced, and those that were a moment ago."""
+
+    def __init__(self, connect: Connect, clock: Callable[[], float] = time.monotonic) -> None:
+        """``connect`` opens the connection to a node by its name and address."""
+        self._connect = connect
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._links: dict[str, Link] = {}
+        self._missed: dict[str, tuple[Link, float]] = {}
+
+    def announce(self, addresses: Mapping[str, str]) -> None:
+        """These are the nodes from now on, by name, and where they listen."""
+        with self._changed:
+            for name, link in list(self._links.items()):
+                if addresses.get(name) != link.address:
+                    self._drop(link)
+            for name in sorted(addresses.keys() - self._links.keys()):
+                self._missed.pop(name, None)
+                link = Link(self._connect(name, addresses[name]), self._tell)
+                self._links[name] = link
+                link.start()
+            self._changed.notify_all()
+
+    def everywhere(self) -> Sequence[Link]:
+        """All nodes in the order of their names.
+
+        Raises `Unavailable`, naming it, for one that is away: without it a list would have a hole.
+        """
+        for link in self._absent():
+            raise Unavailable(f"{link.whereabouts()}; what is on it would be missed")
+        return self.known()
+
+    def known(self) -> Sequence[Link]:
+        """All nodes that are announced, well or not, in the order of their names."""
+        with self._changed:
+            return [self._links[name] for name in sorted(self._links)]
+
+    def named(self, name: str) -> Link:
+        """The node of that name; raises `Unavailable` if none is announced."""
+        self._wait(lambda: name in self._links)
+        with self._changed:
+            if (link := self._links.get(name)) is None:
+                known = ", ".join(sorted(self._links)) or "none"
+                raise Unavailable(
+                    f"no Hearth runs on node {name}: its pod is not there, or not announced yet"
+                    f" (nodes: {known})"
+                )
+            return link
+
+    def owner(self, object_id: str) -> Link:
+        """The node that has the backend which an id names.
+
+        Raises `NotFound` for what is no id, `Precondition` if two nodes claim the backend, and
+        `Unavailable` if the one that has it is away or none is known.
+        """
+        backend_id = backend_id_of(object_id)
+        self._wait(lambda: self._claimants(backend_id) or self._all_told())
+        with self._changed:
+            claimants = self._claimants(backend_id)
+        if len(claimants) > 1:
+            both = " and ".join(each.name for each in claimants)
+            raise Precondition(
+                f"nodes {both} both report backend {backend_id}: disks of one volume group are seen by"
+                " two nodes; nothing is done with it until one of them gives it up"
+            )
+        if claimants:
+            return claimants[0]
+        raise Unavailable(self._nobody(backend_id, object_id))
+
+    def reports(self, backend_id: str) -> bool:
+        """Whether any node that is there reports the backend."""
+        with self._changed:
+            return bool(self._claimants(backend_id))
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        self.announce({})
+
+    def _claimants(self, backend_id: str) -> list[Link]:
+        return [each for each in self._links.values() if each.connected and each.has(backend_id)]
+
+    def _all_told(self) -> bool:
+        return all(each.connected and each.complete for each in self._links.values())
+
+    def _absent(self) -> list[Link]:
+        """Who is away, after a moment's patience."""
+        self._wait(lambda: all(each.connected for each in self._links.values()))
+        with self._changed:
+            away = [each for each in self._links.values() if not each.connected]
+            now = self._clock()
+            gone = [link for link, since in self._missed.values() if now - since < MEMORY]
+        return away + gone
+
+    def _nobody(self, backend_id: str, object_id: str) -> str:
+        with self._changed:
+            everybody = [*self._links.values(), *(link for link, _ in self._missed.values())]
+        for link in everybody:
+            if link.has(backend_id):
+                return f"{object_id} is on node {link.name}: {link.whereabouts()}"
+        return (
+            f"no node reports backend {backend_id}, which {object_id} begins with: its disks or their"
+            " node are away. If they are lost for good, put the id into router.lostBackends"
+        )
+
+    def _drop(self, link: Link) -> None:
+        del self._links[link.name]
+        if link.told:
+            self._missed[link.name] = (link, self._clock())
+        # Its thread may be about to tell, which needs the lock that is held here.
+        threading.Thread(target=link.close, name=f"leave {link.name}", daemon=True).start()
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wait(self, is_so: Callable[[], object]) -> None:
+        left = remaining()
+        patience = PATIENCE if left is None else min(PATIENCE, left / 2)
+        with self._changed:
+            self._changed.wait_for(lambda: bool(is_so()), patience)
