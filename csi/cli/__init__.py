@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from csi import settings
-from csi.cli import serve
+from csi.cli import serve, uninstall
 from csi.cli.arguments import EXIT_STATUS, FAILED, OK, USAGE, add_config
 from drivers.errors import Invalid, StorageError
 from drivers.exec import Host
@@ -142,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add(commands)
+    uninstall.add(commands)
     drivers = commands.add_parser("drivers", help="the drivers that are installed")
     drivers.set_defaults(command=_drivers)
     backend = commands.add_parser("backend", help="the storage of this node")

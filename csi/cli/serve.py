@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from csi import logs, settings
 from csi.cli.arguments import EXIT_STATUS, add_config, add_grace, add_http, add_logging, add_tls
@@ -13,8 +13,7 @@ from drivers.interface import load_drivers
 
 if TYPE_CHECKING:
     from csi.app import controller
-
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+    from csi.cli.arguments import Commands
 
 
 def add(commands: Commands) -> None:

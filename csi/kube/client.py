@@ -10,6 +10,7 @@ import json
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -74,7 +75,10 @@ class Informer:
                 version = self._list()
                 pause = PAUSES[0]
                 while not self._closed.is_set():
+                    began = time.monotonic()
                     version = self._watch(version)
+                    # One that a proxy ends at once must not become a storm.
+                    self._closed.wait(max(0.0, began + PAUSES[0] - time.monotonic()))
             except Stale:
                 continue
             except (client.ApiException, urllib3.exceptions.HTTPError, ValueError) as error:
