@@ -102,6 +102,17 @@ def test_find_list_and_get_agree(bench: Bench) -> None:
     assert bench.driver.find_volume("agree") is None
 
 
+@checks("has_begun_volume", "delete_volume")
+def test_a_name_is_in_use_from_the_creation_to_the_deletion(bench: Bench) -> None:
+    assert not bench.driver.has_begun_volume("begun")
+    volume = bench.create("begun")
+    assert bench.driver.has_begun_volume("begun")
+    bench.restart()
+    assert bench.driver.has_begun_volume("begun")
+    bench.driver.delete_volume(volume.id)
+    assert not bench.driver.has_begun_volume("begun")
+
+
 @checks("create_volume", "find_volume")
 def test_any_name_of_128_bytes_is_a_name_of_its_own(bench: Bench) -> None:
     ids = {name: bench.driver.create_volume(bench.spec(name)).id for name in NAMES}
