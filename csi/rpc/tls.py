@@ -15,14 +15,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from csi.rpc.status import Denied
 from drivers.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +154,9 @@ def _read(path: Path) -> bytes:
 
 
 def _certificate(path: Path, text: bytes) -> x509.Certificate:
+    # Here and below: `hearth all` has no certificates, and starts without a tenth of a second of import.
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificate(text)
     except ValueError:
@@ -160,6 +164,8 @@ def _certificate(path: Path, text: bytes) -> x509.Certificate:
 
 
 def _public(path: Path, text: bytes) -> object:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         return load_pem_private_key(text, None).public_key()
     except (ValueError, TypeError):
