@@ -1,4 +1,4 @@
-"""`hearth all` as a process, from its start to its orderly end."""
+"""`hearth all`, and `hearth node` with `hearth controller`: from their start to their orderly end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import grpc
 
 from csi.rpc.client import Client
 from csi.spec import csi_pb2
+from tests.fakes.certificates import Authority
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A process that answers. ``kubelet`` is where targets may lie, ``log`` what it has said."""
+    """A plugin that answers. ``kubelet`` is where targets may lie, ``log`` what it has said."""
 
     endpoint: str
+    controller: str
+    """The endpoint of its Controller service."""
     kubelet: Path
     log: Path
 
@@ -30,27 +33,60 @@ def serving(folder: Path, backend: str, *options: str) -> Iterator[Serving]:
 
     Fails if it does not answer, or does not end with status 0.
     """
-    served = Serving(f"unix://{folder}/csi.sock", folder / "kubelet", folder / "log")
+    endpoint = f"unix://{folder}/csi.sock"
+    served = Serving(endpoint, endpoint, folder / "kubelet", folder / "log")
+    arguments = ["all", "--config", _node_config(served, backend), "--endpoint", endpoint]
+    with _running(served.log, endpoint, *arguments, *options):
+        yield served
+
+
+@contextmanager
+def routed(folder: Path, backend: str, *options: str) -> Iterator[Serving]:
+    """As `serving`, with a controller that reaches the node over TLS, as in a cluster."""
+    endpoint, controller = f"unix://{folder}/csi.sock", f"unix://{folder}/controller.sock"
+    served = Serving(endpoint, controller, folder / "kubelet", folder / "log")
+    authority = Authority()
+    for role in ("node", "controller"):
+        authority.issue(folder / role, f"{role}.hearth-csi.io")
+    node = ["node", "--config", _node_config(served, backend), "--endpoint", endpoint]
+    node += ["--listen", "127.0.0.1:9810", "--tls", f"{folder}/node"]
+    node += ["--registration", f"unix://{folder}/registration.sock"]
+    config = folder / "controller.yaml"
+    config.write_text("service: hearth-nodes\nnamespace: hearth\n")
+    router = ["controller", "--config", str(config), "--endpoint", controller]
+    router += ["--node", "sanity=127.0.0.1:9810", "--tls", f"{folder}/controller"]
+    with (
+        _running(served.log, endpoint, *node, *options),
+        _running(folder / "controller.log", controller, *router, *options),
+    ):
+        yield served
+
+
+def _node_config(served: Serving, backend: str) -> str:
     served.kubelet.mkdir()
-    config = folder / "node.yaml"
+    config = served.kubelet.parent / "node.yaml"
     config.write_text(f"node: sanity\nkubeletDirectory: {served.kubelet}\nbackends: [{backend}]\n")
-    command = [sys.executable, "-m", "csi", "all"]
-    command += ["--config", str(config), "--endpoint", served.endpoint, *options]
-    with served.log.open("w") as log, subprocess.Popen(command, stderr=log) as process:
+    return str(config)
+
+
+@contextmanager
+def _running(said: Path, endpoint: str, *arguments: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "csi", *arguments]
+    with said.open("w") as log, subprocess.Popen(command, stderr=log) as process:
         try:
-            _await(served, process)
-            yield served
+            _await(endpoint, process, said)
+            yield
         finally:
             process.terminate()
             process.wait(timeout=60)
-    assert process.returncode == 0, served.log.read_text()[-4000:]
+    assert process.returncode == 0, said.read_text()[-4000:]
 
 
-def _await(served: Serving, process: subprocess.Popen[bytes]) -> None:
+def _await(endpoint: str, process: subprocess.Popen[bytes], said: Path) -> None:
     """Return when the process answers; fail as soon as it has ended instead."""
-    with Client(served.endpoint) as client:
+    with Client(endpoint) as client:
         while process.poll() is None:
             with suppress(grpc.RpcError):
                 client.identity.Probe(csi_pb2.ProbeRequest(), timeout=5, wait_for_ready=True)
                 return
-    raise AssertionError(served.log.read_text())
+    raise AssertionError(said.read_text())

@@ -1,4 +1,6 @@
-"""csi-sanity passes on LVM thin, on LVM thick and on loop; what it skips is what is absent on purpose.
+"""csi-sanity passes on LVM thin, on LVM thick, on loop and through a router.
+
+What it skips is what is absent on purpose.
 
 Nothing is faked: the binary that `make sanity` builds calls the process that `hearth all` is, over its
 socket, and that makes volumes on a disk.
@@ -17,7 +19,7 @@ import pytest
 
 from drivers.model import MIB
 from tests.sanity.absent import capabilities
-from tests.sanity.plugin import Serving, serving
+from tests.sanity.plugin import Serving, routed, serving
 from tests.sanity.storage import STORAGES, Storage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -56,6 +58,19 @@ def test_csi_sanity(name: str, alpha: bool, tmp_path: Path) -> None:
     check(report, alpha=alpha)
 
 
+def test_csi_sanity_plain_through_a_router(tmp_path: Path) -> None:
+    """What holds for one process holds for a node and a controller, with nothing in between changed."""
+    disk = os.environ["HEARTH_LAB_DISKS"].split()[0]
+    report = REPORTS / "thin-routed.xml"
+    with STORAGES["thin"](disk, tmp_path) as storage:
+        with routed(tmp_path, storage.backend, "--log-level", "DEBUG") as served:
+            ended = csi_sanity(served, storage, report, tmp_path)
+        shutil.copy(tmp_path / "controller.log", report.with_suffix(".log"))
+        assert ended.returncode == 0, ended.stdout[-20_000:]
+    assert CONFIDENTIAL not in served.log.read_text() + report.with_suffix(".log").read_text()
+    check(report, alpha=False)
+
+
 def csi_sanity(
     served: Serving, storage: Storage, report: Path, folder: Path
 ) -> subprocess.CompletedProcess[str]:
@@ -63,6 +78,7 @@ def csi_sanity(
     command = [
         str(binary()),
         f"--csi.endpoint={served.endpoint}",
+        f"--csi.controllerendpoint={served.controller}",
         f"--csi.mountdir={served.kubelet}/mount",
         f"--csi.stagingdir={served.kubelet}/staging",
         # Multiples of every layout's extents: csi-sanity wants exactly these sizes.
