@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -56,6 +57,8 @@ def full() -> Metrics:
     metrics.call_began()
     metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
+    metrics.show_nodes(lambda: [("n1", True), ("n2", False)])
+    metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
     return metrics
 
 
@@ -120,6 +123,13 @@ def test_real_programs_are_measured_under_their_names() -> None:
     samples = scrape(metrics)
     for program, code in (("true", "0"), ("false", "1"), ("sh", "-9")):
         assert of(samples, "hearth_command_seconds_count", program=program, code=code) == 1
+
+
+def test_which_nodes_are_connected_and_when_the_certificate_expires() -> None:
+    samples = scrape(full())
+    assert of(samples, "hearth_node_connected", node="n1") == 1
+    assert of(samples, "hearth_node_connected", node="n2") == 0
+    assert of(samples, "hearth_certificate_expiry_timestamp_seconds") == 1893456000
 
 
 def test_two_instances_share_nothing() -> None:
