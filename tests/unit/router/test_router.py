@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -204,3 +205,39 @@ def test_the_capabilities_are_there_before_any_node_is() -> None:
         assert client.identity.GetPluginInfo(pb.GetPluginInfoRequest()).name == "hearth-csi.io"
         with refused("UNAVAILABLE", "no node of Hearth"):
             client.controller.CreateVolume(wanted("v"), timeout=2)
+
+
+def test_two_controllers_at_once_make_each_volume_once(made: Cluster) -> None:
+    names = [f"v{number}" for number in range(12)]
+    with routed(made, replica="a") as one, routed(made, replica="b") as two:
+
+        def until_made(client: Client, name: str) -> str:
+            while True:
+                try:
+                    return create(client, name, "n2", "n1", "n3").volume_id
+                except grpc.RpcError as error:
+                    if error.code() is not grpc.StatusCode.ABORTED:
+                        raise
+
+        calls = [(client, name) for name in names for client in (one, two)]
+        with ThreadPoolExecutor(8) as callers:
+            ids = list(callers.map(lambda call: until_made(*call), calls))
+        assert ids[::2] == ids[1::2], "both are told the same volume"
+        assert len(set(ids)) == len(names)
+        listed = two.controller.ListVolumes(pb.ListVolumesRequest()).entries
+        assert {each.volume.volume_id for each in listed} == set(ids)
+
+
+def test_a_call_for_a_name_in_work_elsewhere_makes_no_second_volume(made: Cluster) -> None:
+    """The first controller's call is still at work on the node when the next asks."""
+    with routed(made, replica="a") as one, routed(made, replica="b") as two:
+        driver = made.driver("n1")
+        driver.moods.gate.clear()
+        with ThreadPoolExecutor(1) as callers:
+            first = callers.submit(create, one, "v", "n1")
+            assert driver.moods.entered.wait(5)
+            with refused("ABORTED", "name:v"):
+                create(two, "v", "n2", "n1")
+            driver.moods.gate.set()
+            assert where(first.result()) == "n1"
+        assert where(create(two, "v", "n2", "n1")) == "n1", "the preferred node is another one"
