@@ -1,0 +1,42 @@
+"""The nodes behind the cluster: their disks, mounts and lives, by tools/cluster."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOOL = str(ROOT / "tools/cluster")
+GROUP = "hearth"
+POOLS = {"pool", "lvol0_pmspare"}
+
+
+def tool(*arguments: str, timeout: float = 300) -> str:
+    """What a subcommand of tools/cluster prints; raises AssertionError with its complaint."""
+    done = subprocess.run(
+        [TOOL, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert not done.returncode, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def on(node: str, script: str) -> str:
+    """What a shell on a node prints."""
+    return tool("node", "shell", node, script)
+
+
+def volumes(node: str) -> Mapping[str, str]:
+    """The logical volumes of Hearth's group on a node, but for its pool: name to tags."""
+    said = on(
+        node,
+        f"lvm lvs --noheadings --separator '|' --options lv_name,lv_tags {GROUP} 2>/dev/null || true",
+    )
+    rows = [line.strip().split("|") for line in said.splitlines() if "|" in line]
+    return {name: tags for name, tags in rows if name not in POOLS}
+
+
+def mounts(node: str) -> list[str]:
+    """What kubelet has mounted there for volumes of Hearth."""
+    said = on(node, "cat /proc/self/mounts")
+    return [line for line in said.splitlines() if "/csi/" in line or "hearth" in line.split()[0]]

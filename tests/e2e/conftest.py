@@ -1,0 +1,58 @@
+"""One namespace for all tests; after each of them nothing is left anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e import cluster
+from tests.e2e.kubectl import Kubectl, Refused, until
+
+NAMESPACE = "hearth-e2e"
+
+
+@pytest.fixture(scope="session")
+def nodes() -> list[str]:
+    """The nodes that run pods."""
+    everywhere = Kubectl([cluster.TOOL, "kubectl"], "default")
+    return sorted(everywhere.names("nodes"))
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[Kubectl]:
+    """The namespace, made anew."""
+    kubectl = Kubectl([cluster.TOOL, "kubectl"], NAMESPACE)
+    kubectl.delete("namespace", NAMESPACE)
+    kubectl("create", "namespace", NAMESPACE)
+    until(
+        lambda: "default" in kubectl.names("serviceaccounts"), "a service account to run pods with"
+    )
+    yield kubectl
+    kubectl.delete("namespace", NAMESPACE)
+
+
+@pytest.fixture
+def kubectl(namespace: Kubectl, nodes: list[str]) -> Iterator[Kubectl]:
+    """The namespace, empty; and afterwards it is empty again, with no volume left on any node."""
+    yield namespace
+    for kind in ("pods", "volumesnapshots", "persistentvolumeclaims"):
+        if names := namespace.names(kind):
+            namespace.delete(kind, *names)
+    until(lambda: not ours(namespace), "no PersistentVolume of Hearth is left")
+    for node in nodes:
+        until(lambda n=node: not cluster.volumes(n), f"no logical volume is left on {node}")
+        assert cluster.mounts(node) == []
+
+
+def ours(kubectl: Kubectl) -> set[str]:
+    """The PersistentVolumes of Hearth."""
+    try:
+        found = kubectl.items("persistentvolumes")
+    except Refused:
+        return {"unknown"}
+    return {
+        each["metadata"]["name"]
+        for each in found
+        if each["spec"].get("csi", {}).get("driver") == "hearth-csi.io"
+    }
