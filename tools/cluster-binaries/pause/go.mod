@@ -1,0 +1,3 @@
+module hearth/cluster/pause
+
+go 1.26.0
