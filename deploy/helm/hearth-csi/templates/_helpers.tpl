@@ -1,0 +1,120 @@
+{{/* Begins the names of all objects. Too long a name is refused: cut off, two releases could meet. */}}
+{{- define "hearth.fullname" -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name -}}
+{{- if gt (len $name) 30 -}}
+{{- fail (printf "the name %q has %d characters, at most 30 fit: set fullnameOverride" $name (len $name)) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* Begins the names of cluster-wide objects, so that releases of one name in two namespaces get along. */}}
+{{- define "hearth.clustername" -}}
+{{ .Release.Namespace }}:{{ include "hearth.fullname" . }}
+{{- end -}}
+
+{{- define "hearth.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "hearth.labels" -}}
+{{ include "hearth.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Without versions: a new chart with the same program does not restart it. */}}
+{{- define "hearth.podLabels" -}}
+{{ include "hearth.selectorLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "hearth.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What a container may do that needs no privilege. */}}
+{{- define "hearth.unprivileged" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* The same for its pod. 65532 is nobody in particular; all containers share it for the socket's sake. */}}
+{{- define "hearth.unprivilegedPod" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "hearth.probes" -}}
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 3
+{{- end -}}
+
+{{- define "hearth.leaderElection" -}}
+- --leader-election
+- --leader-election-namespace=$(NAMESPACE)
+- --leader-election-lease-duration={{ .leaseDuration }}
+- --leader-election-renew-deadline={{ .renewDeadline }}
+- --leader-election-retry-period={{ .retryPeriod }}
+{{- end -}}
+
+{{/* The Secret with the certificate of a role: `include "hearth.tlsSecret" (list . "node")`. */}}
+{{- define "hearth.tlsSecret" -}}
+{{- $root := index . 0 -}}
+{{- $role := index . 1 -}}
+{{- if eq $root.Values.tls.mode "existingSecret" -}}
+{{- index $root.Values.tls.existingSecret $role | required (printf "tls.existingSecret.%s: with tls.mode existingSecret this must name a Secret" $role) -}}
+{{- else -}}
+{{ include "hearth.fullname" $root }}-{{ $role }}-tls
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses what the schema cannot see. */}}
+{{- define "hearth.validate" -}}
+{{- include "hearth.distinct" (list "nodeGroups" .Values.nodeGroups) -}}
+{{- include "hearth.distinct" (list "storageClasses" .Values.storageClasses) -}}
+{{- include "hearth.distinct" (list "snapshots.classes" .Values.snapshots.classes) -}}
+{{- range .Values.nodeGroups -}}
+{{- include "hearth.distinct" (list (printf "nodeGroups[%s].backends" .name) .backends) -}}
+{{- end -}}
+{{- if and (or .Values.snapshots.enabled .Values.snapshotController.enabled) (lookup "v1" "Namespace" "" "kube-system") -}}
+{{- if not (.Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1") -}}
+{{- fail "this cluster has no VolumeSnapshots: install the CRDs of https://github.com/kubernetes-csi/external-snapshotter first (folder client/config/crd), or set snapshots.enabled=false" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hearth.distinct" -}}
+{{- $seen := dict -}}
+{{- range (index . 1) -}}
+{{- if hasKey $seen .name -}}
+{{- fail (printf "%s: two entries are called %q" (index $ 0) .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
