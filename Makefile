@@ -10,6 +10,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 STEPS := $(VENV)/bin/python tools/steps
 SANITY := build/tools/csi-sanity-$(CSI_SANITY_VERSION)
+HELM := build/cluster/bin/helm
 
 .PHONY: help setup check unit lab-test compliance sanity demo docs docs-serve proto readme test clean
 
@@ -25,10 +26,10 @@ $(READY): pyproject.toml versions.env tools/setup
 check: $(READY) ## Format, lint, types, import contracts, spelling
 	$(STEPS) --group check
 
-unit: $(READY) ## The tests that need no root and no device-mapper
+unit: $(READY) $(HELM) ## The tests that need no root and no device-mapper
 	$(STEPS) unit
 
-lab-test: $(READY) $(SANITY) ## All tests on real LVM, in user-mode Linux
+lab-test: $(READY) $(SANITY) $(HELM) ## All tests on real LVM, in user-mode Linux
 	$(STEPS) --group lab
 
 compliance: $(READY) ## The compliance kit against every registered driver
@@ -40,11 +41,16 @@ sanity: $(READY) $(SANITY) ## The real csi-sanity against LVM thin, LVM thick an
 $(SANITY): tools/build-csi-sanity
 	tools/build-csi-sanity $@
 
+$(HELM): tools/cluster-binaries/helm/go.mod
+	tools/build-helm
+	@touch $@
+
 demo: $(READY) ## Watch volumes live and die on real LVM, bytes compared at every step
 	tools/lab run --disk 3G --disk 3G -- $(VENV)/bin/python -m tools.demo
 
 docs: $(READY) ## Write the generated reference pages and build the site into build/site
 	$(VENV)/bin/python -m tools.driverdocs
+	$(VENV)/bin/python -m tools.chartdocs
 	$(STEPS) docs
 
 docs-serve: docs ## Read the documentation in a browser
@@ -56,7 +62,7 @@ proto: $(READY) ## Generate the protobuf code from csi/spec/*.proto
 readme: $(READY) ## Write the table of README.md from the registry and the last test reports
 	$(VENV)/bin/python -m tools.readme
 
-test: $(READY) $(SANITY) ## Everything, as CI runs it
+test: $(READY) $(SANITY) $(HELM) ## Everything, as CI runs it
 	$(STEPS) --group test
 
 clean: ## Remove what was built and the virtual environment
