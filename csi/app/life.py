@@ -7,12 +7,14 @@ for disks. Stop: say so, let calls in work end, then the background work.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from queue import SimpleQueue
 from typing import Protocol
 
 from csi.metrics import CONTENT_TYPE, Metrics
@@ -90,17 +92,36 @@ class App:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        # Not an Event: a handler runs between two steps of this thread, and where that is inside of
-        # Event.wait, which has its lock then, Event.set would wait for ever. SimpleQueue.put may.
-        asked: SimpleQueue[int] = SimpleQueue()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _: asked.put(number))
-        self.start()
-        log.info("serving")
-        asked.get()
-        log.info("stopping: letting calls end for at most %.0f s", self._grace)
-        if not self.stop():
-            log.warning("calls were still in work after %.0f s; they will be repeated", self._grace)
+        with _signals() as asked:
+            self.start()
+            log.info("serving")
+            asked()
+            log.info("stopping: letting calls end for at most %.0f s", self._grace)
+            if not self.stop():
+                log.warning(
+                    "calls were still in work after %.0f s; they will be repeated", self._grace
+                )
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], object]]:
+    """For the block, SIGTERM and SIGINT do nothing but end a call of what is given.
+
+    The kernel may hand a signal to any thread. Python runs a handler in the main thread, and where that
+    waits for a lock, an Event or a queue, nobody wakes it. What does is a byte that the interpreter itself
+    writes at once, in whichever thread it was.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    try:
+        yield partial(os.read, reader, 1)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
 
 
 def pages(metrics: Metrics, status: Status, waiting: str) -> Mapping[str, Callable[[], Answer]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ from csi.rpc.client import Client
 from csi.spec import csi_pb2 as pb
 from tests.fakes.bench import Bench, bench, refused, wanted
 from tests.fakes.moods import Moods
+
+TGKILL = partial(ctypes.CDLL(None).syscall, 234)  # of x86-64: a signal for one thread
 
 
 def get(running: Bench, path: str) -> tuple[int, str]:
@@ -144,6 +148,16 @@ def test_a_signal_ends_it_in_order(directory: Path, number: signal.Signals) -> N
         assert serving.end(number) == 0
     assert not (directory / "csi.sock").exists()
     assert "Traceback" not in (directory / "log").read_text()
+
+
+def test_a_signal_that_another_thread_gets_ends_it_too(directory: Path) -> None:
+    """Which thread gets a signal is the kernel's choice, and the main one may be asleep."""
+    with process(directory) as serving:
+        serving.ask()
+        threads = {int(each.name) for each in Path(f"/proc/{serving.popen.pid}/task").iterdir()}
+        for thread in threads - {serving.popen.pid}:
+            TGKILL(serving.popen.pid, thread, signal.SIGTERM)
+        assert serving.popen.wait(30) == 0
 
 
 def test_a_second_one_on_the_socket_is_refused_and_the_first_goes_on(directory: Path) -> None:
