@@ -174,6 +174,19 @@ def test_releases_of_one_name_in_two_namespaces_share_nothing_but_what_values_na
     assert shared == {"CSIDriver", "StorageClass", "VolumeSnapshotClass"}
 
 
+def test_the_notes_say_what_is_to_be_done_with_the_values_as_they_are() -> None:
+    full = ["--values", str(DATA / "full.values.yaml")]
+    done = helm("install", "hearth", str(CHART), "--dry-run=client", *full)
+    for said in (
+        "vgcreate --metadatasize 64m vg-nvme DISK",
+        "--name pool1 vg-nvme",
+        "mkdir /srv/hearth",
+        "storageClassName: fast   (for restores and clones: fast-immediate)",
+        "this release has one",
+    ):
+        assert said in done.stdout, done.stdout + done.stderr
+
+
 def test_helm_makes_certificates_that_both_sides_take(tmp_path: Path) -> None:
     secrets = {
         each["metadata"]["name"]: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -92,6 +93,17 @@ def test_the_schema_has_the_options_of_each_driver(name: str) -> None:
     assert set(schema()["definitions"][name]["properties"]) == options | {"name", "driver"}
 
 
+def test_no_object_in_the_schema_lets_unknown_keys_through() -> None:
+    """But a backend's, whose keys are those of its driver, which may be of another distribution."""
+    open_ones = [
+        each
+        for each in objects(schema())
+        if "properties" in each and each.get("additionalProperties") is not False
+    ]
+    conditions = [each["if"] for each in schema()["definitions"]["backend"]["allOf"]]
+    assert all(each in [schema()["definitions"]["backend"], *conditions] for each in open_ones)
+
+
 def test_the_schema_has_exactly_the_values_that_are_documented() -> None:
     documented = {each.path for each in chartdocs.values((CHART / "values.yaml").read_text())}
     leaves = set(described("", schema()))
@@ -116,6 +128,15 @@ def refusal(values: dict[str, Any]) -> str:
 def schema() -> dict[str, Any]:
     read: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
     return read
+
+
+def objects(part: object) -> Iterator[dict[str, Any]]:
+    """Every JSON object within, the schemas among them."""
+    if isinstance(part, dict):
+        yield part
+    children = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for child in children:
+        yield from objects(child)
 
 
 def leaf_values() -> list[chartdocs.Value]:
