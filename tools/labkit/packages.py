@@ -12,22 +12,24 @@ from pathlib import Path
 from tools.labkit import errors
 
 VERSIONS = Path(__file__).resolve().parents[2] / "versions.env"
+LAB = "DEBIAN_PACKAGES"  # what the lab itself needs
 GUEST = "user-mode-linux"
 DATABASE = "/var/lib/dpkg"
 
 
-def needed(text: str) -> tuple[str, ...]:
-    """The packages named by DEBIAN_PACKAGES in the text of versions.env."""
+def needed(text: str, wanted: str = LAB) -> tuple[str, ...]:
+    """The packages of one list in the text of versions.env."""
     for word in shlex.split(text, comments=True):
         name, _, value = word.partition("=")
-        if name == "DEBIAN_PACKAGES":
+        if name == wanted:
             return tuple(value.split())
-    raise errors.LabFailed(f'{VERSIONS} has no line DEBIAN_PACKAGES="..."')
+    raise errors.LabFailed(f'{VERSIONS} has no line {wanted}="..."')
 
 
-def ensure(*, with_guest: bool) -> None:
+def ensure(*, with_guest: bool, lists: Sequence[str] = (LAB,)) -> None:
     """Install what is missing; say so, because it takes a while and changes the machine."""
-    names = needed(VERSIONS.read_text())
+    text = VERSIONS.read_text()
+    names = [name for wanted in lists for name in needed(text, wanted)]
     wanted = [name for name in names if with_guest or name != GUEST]
     missing = _missing(wanted)
     if not missing:
