@@ -23,7 +23,7 @@ def tool(*arguments: str, timeout: float = 300) -> str:
 
 def on(node: str, script: str) -> str:
     """What a shell on a node prints."""
-    return tool("node", "shell", node, script)
+    return tool("node", "shell", node, "sh", "-c", script)
 
 
 def volumes(node: str) -> Mapping[str, str]:
