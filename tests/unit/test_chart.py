@@ -179,7 +179,7 @@ def test_the_notes_say_what_is_to_be_done_with_the_values_as_they_are() -> None:
     done = helm("install", "hearth", str(CHART), "--dry-run=client", *full)
     for said in (
         "vgcreate --metadatasize 64m vg-nvme DISK",
-        "--name pool1 vg-nvme",
+        "--size SIZE vg-nvme/pool1",
         "mkdir /srv/hearth",
         "storageClassName: fast   (for restores and clones: fast-immediate)",
         "this release has one",
