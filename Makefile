@@ -12,7 +12,7 @@ STEPS := $(VENV)/bin/python tools/steps
 SANITY := build/tools/csi-sanity-$(CSI_SANITY_VERSION)
 HELM := build/cluster/bin/helm
 
-.PHONY: help setup check unit lab-test compliance sanity demo cluster cluster-down docs docs-serve proto readme test clean
+.PHONY: help setup check unit lab-test compliance sanity demo image e2e cluster cluster-down docs docs-serve proto readme test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ $(HELM): tools/cluster-binaries/helm/go.mod
 
 demo: $(READY) ## Watch volumes live and die on real LVM, bytes compared at every step
 	tools/lab run --disk 3G --disk 3G -- $(VENV)/bin/python -m tools.demo
+
+image: $(READY) ## Build the container image, with docker or without, into build/image/hearth.tar
+	tools/image build
+
+e2e: $(READY) ## Everything in a real Kubernetes: image, cluster, chart, every example, and down again
+	tools/e2e
 
 cluster: ## Start Kubernetes on two user-mode Linux nodes; builds it the first time
 	tools/cluster up --prepare
