@@ -15,7 +15,7 @@ HELM := build/cluster/bin/helm
 .PHONY: help setup check unit lab-test compliance sanity demo image e2e cluster cluster-down docs docs-serve proto readme test clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install Debian packages and a virtual environment; quick when it is done
 
@@ -29,7 +29,7 @@ check: $(READY) ## Format, lint, types, import contracts, spelling
 unit: $(READY) $(HELM) ## The tests that need no root and no device-mapper
 	$(STEPS) unit
 
-lab-test: $(READY) $(SANITY) $(HELM) ## All tests on real LVM, in user-mode Linux
+lab-test: $(READY) $(SANITY) ## All tests on real LVM, in user-mode Linux
 	$(STEPS) --group lab
 
 compliance: $(READY) ## The compliance kit against every registered driver
