@@ -40,7 +40,7 @@ SUITES: Mapping[str, str] = {
     "compliance": "every driver passes the compliance kit on real storage",
     "integration": "bytes, filesystems, capacity, stale data and 1,000 calls at once on real LVM",
     "crash": "killed at every step of every call, and in the middle of long work",
-    "sanity": "the real csi-sanity on LVM thin, LVM thick and loop",
+    "sanity": "the real csi-sanity on LVM thin, LVM thick and loop, and through the router",
     "sanity-alpha": "the same with everything that CSI marks as alpha",
     "lab": "the lab itself",
 }
