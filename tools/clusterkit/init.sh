@@ -66,8 +66,12 @@ import() {
 containerd --config /etc/containerd.toml >>"$logs/$name-containerd.log" 2>&1 &
 until ctr version >/dev/null 2>&1; do sleep 0.1; done
 [ -e /var/lib/paused ] || { import /cluster/images/pause.tar && touch /var/lib/paused; }
-kubelet --config=/etc/kubelet.json --kubeconfig="/cluster/state/pki/$name.conf" \
-    --hostname-override="$name" --node-ip="$address" >>"$logs/$name-kubelet.log" 2>&1 &
+# As a service manager does it: a kubelet that ends is started again.
+while :; do
+    kubelet --config=/etc/kubelet.json --kubeconfig="/cluster/state/pki/$name.conf" \
+        --hostname-override="$name" --node-ip="$address" >>"$logs/$name-kubelet.log" 2>&1
+    sleep 1
+done &
 if [ ! -e /var/lib/imported ]; then
     for archive in /cluster/images/*.tar; do
         import "$archive"
