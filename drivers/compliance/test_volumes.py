@@ -102,7 +102,7 @@ def test_find_list_and_get_agree(bench: Bench) -> None:
     assert bench.driver.find_volume("agree") is None
 
 
-@checks("has_begun_volume", "delete_volume")
+@checks("create_volume", "delete_volume")
 def test_a_name_is_in_use_from_the_creation_to_the_deletion(bench: Bench) -> None:
     assert not bench.driver.has_begun_volume("begun")
     volume = bench.create("begun")
