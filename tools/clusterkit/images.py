@@ -59,7 +59,7 @@ def wanted(layout: Layout) -> list[Image]:
 
 
 def ensure(layout: Layout) -> None:
-    """Make the archives that are missing, or older than a program in them."""
+    """Make the archives that are missing, or older than what they are made of or by."""
     layout.images.mkdir(parents=True, exist_ok=True)
     for image in wanted(layout):
         target = layout.images / image.file
@@ -156,7 +156,7 @@ def _entry(
 
 
 def _is_fresh(target: Path, image: Image) -> bool:
-    sources = [*image.programs, *([BUSYBOX] if image.has_shell else [])]
+    sources = [Path(__file__), *image.programs, *([BUSYBOX] if image.has_shell else [])]
     if not target.exists():
         return False
     return all(source.stat().st_mtime <= target.stat().st_mtime for source in sources)
