@@ -137,7 +137,8 @@ def test_kubelet_is_given_its_own_certificate() -> None:
 
 
 def test_a_root_disk_is_made_of_folders_links_and_files(tmp_path: Path) -> None:
-    guestfiles.write_root(tmp_path, guestfiles.own_files(LAYOUT, Node(1)))
+    guestfiles.write_root(tmp_path)
+    guestfiles.write(tmp_path, guestfiles.own_files(LAYOUT, Node(1)))
     assert (tmp_path / "bin").readlink() == Path("usr/bin")
     assert (tmp_path / "etc/hostname").read_text() == "n1\n"
     assert (tmp_path / "tmp").stat().st_mode & 0o7777 == 0o1777

@@ -149,7 +149,7 @@ def pod_network(node: Node) -> str:
 
 
 def own_files(layout: Layout, node: Node) -> dict[str, str]:
-    """What a node's root disk holds besides folders and copies, by path."""
+    """What a node's first process puts into its /etc at every boot, by path."""
     return {
         "etc/hostname": f"{node.name}\n",
         "etc/hosts": f"127.0.0.1 localhost\n{node.address} {node.name}\n",
@@ -162,13 +162,18 @@ def own_files(layout: Layout, node: Node) -> dict[str, str]:
     }
 
 
-def write_root(folder: Path, files: dict[str, str]) -> None:
-    """The tree that a root disk is made from, but for what is copied."""
+def write_root(folder: Path) -> None:
+    """The tree that every root disk is made from, but for what is copied."""
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("tmp", "var/tmp"):
         (folder / name).chmod(0o1777)
     for name, target in LINKS.items():
         (folder / name).symlink_to(target)
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """Write files below a folder."""
     for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

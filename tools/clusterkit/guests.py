@@ -2,19 +2,16 @@
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.clusterkit import agent, errors, guestfiles, plan, processes
+from tools.clusterkit import agent, disks, errors, guestfiles, plan, processes
 from tools.clusterkit.layout import Layout
 from tools.clusterkit.plan import Node, Plan
 from tools.labkit import kernel
 
-ROOT_SIZE = 10 << 30  # sparse, as all disks are
 INIT = Path(__file__).with_name("init.sh")
 AGENT = Path(__file__).with_name("agent.py")
 MODULES = Path("/lib/modules")
@@ -72,8 +69,8 @@ def shell(
 
 def command_line(folder: Path, node: Node, asked: Plan, *, core: int) -> list[str]:
     """The program and arguments of a guest; it is pinned, or it would be several times slower."""
-    disks = ["root.img", *(f"disk{number}.img" for number in range(1, len(asked.disks) + 1))]
-    devices = [name.removeprefix("/dev/") for name in kernel.disk_names(len(disks))]
+    files = ["root.img", *(f"disk{number}.img" for number in range(1, len(asked.disks) + 1))]
+    devices = [name.removeprefix("/dev/") for name in kernel.disk_names(len(files))]
     return [
         *("taskset", "--cpu-list", str(core)),
         *kernel.process_namespace(),
@@ -86,52 +83,16 @@ def command_line(folder: Path, node: Node, asked: Plan, *, core: int) -> list[st
         f"vec0:transport=tap,ifname={node.tap},depth=128,gro=1",
         *("quiet", "panic=-1", "lsm=", "pty.legacy_count=0"),
         *("con=null", "con0=null,fd:1"),
-        *(f"{device}={folder / disk}" for device, disk in zip(devices, disks, strict=True)),
+        *(f"{device}={folder / file}" for device, file in zip(devices, files, strict=True)),
     ]
 
 
 def _make(layout: Layout, node: Node, asked: Plan) -> None:
-    """Disks, and what the first process reads; the root disk comes last and says that all is there."""
+    """What the first process reads, and the disks, whose presence says that all is there."""
     folder = layout.node(node.name)
-    folder.mkdir(parents=True, exist_ok=True)
     MODULES.mkdir(exist_ok=True)
+    guestfiles.write(folder, guestfiles.own_files(layout, node))
     shutil.copy(INIT, folder / "init")
     shutil.copy(AGENT, folder / "agent.py")
     (folder / "settings").write_text(guestfiles.settings(layout, node, asked.members()))
-    for number, size in enumerate(asked.disks, 1):
-        _make_sparse(folder / f"disk{number}.img", size)
-    _make_root(folder, guestfiles.own_files(layout, node))
-
-
-def _make_root(folder: Path, files: dict[str, str]) -> None:
-    unfinished = folder / "root.part"
-    _make_sparse(unfinished, ROOT_SIZE)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        tree = Path(name)
-        tree.chmod(0o755)
-        guestfiles.write_root(tree, files)
-        _copy_settings(tree / "etc")
-        _make_filesystem(unfinished, tree)
-    unfinished.rename(folder / "root.img")
-
-
-def _copy_settings(target: Path) -> None:
-    for name in guestfiles.COPIED:
-        source = Path("/etc", name)
-        if source.is_dir():
-            shutil.copytree(source, target / name, symlinks=True)
-        elif source.exists():
-            shutil.copy(source, target / name)
-
-
-def _make_filesystem(disk: Path, tree: Path) -> None:
-    command = ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", str(tree), str(disk)]
-    path = {"PATH": f"{os.defpath}:/sbin:/usr/sbin"}
-    done = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise errors.ClusterFailed(f"{' '.join(command)}: {done.stderr.strip()}")
-
-
-def _make_sparse(path: Path, size: int) -> None:
-    path.touch(mode=0o600)
-    os.truncate(path, size)
+    disks.make(layout, folder, asked.disks)

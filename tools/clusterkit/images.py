@@ -58,14 +58,15 @@ def wanted(layout: Layout) -> list[Image]:
     ]
 
 
-def ensure(layout: Layout) -> None:
-    """Make the archives that are missing, or older than what they are made of or by."""
+def ensure(layout: Layout) -> list[Path]:
+    """Make the archives that are missing, or older than what they are made of or by; all of them."""
     layout.images.mkdir(parents=True, exist_ok=True)
     for image in wanted(layout):
         target = layout.images / image.file
         if not _is_fresh(target, image):
             say(f"making the image {image.reference}")
             write(image, target)
+    return [layout.images / image.file for image in wanted(layout)]
 
 
 def write(image: Image, target: Path) -> None:

@@ -12,6 +12,7 @@ mount -n -t proc proc /proc
 . "$NODE_FOLDER/settings"
 
 mount -n -t ext4 -o noatime /dev/ubda $root
+cp -r "$NODE_FOLDER/etc/." $root/etc/
 mount -n --bind /usr $root/usr
 mount -n -o remount,bind,ro $root/usr
 mount -n --bind /usr/lib/uml/modules $root/usr/lib/modules
@@ -65,7 +66,7 @@ import() {
 
 containerd --config /etc/containerd.toml >>"$logs/$name-containerd.log" 2>&1 &
 until ctr version >/dev/null 2>&1; do sleep 0.1; done
-[ -e /var/lib/paused ] || { import /cluster/images/pause.tar && touch /var/lib/paused; }
+[ -e /var/lib/imported ] || import /cluster/images/pause.tar
 # As a service manager does it: a kubelet that ends is started again.
 while :; do
     kubelet --config=/etc/kubelet.json --kubeconfig="/cluster/state/pki/$name.conf" \

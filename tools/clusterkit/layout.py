@@ -37,6 +37,11 @@ class Layout:
         return self.root / "images"
 
     @property
+    def root_disk(self) -> Path:
+        """What every node's root disk is a copy of."""
+        return self.images / "root.img"
+
+    @property
     def state(self) -> Path:
         """All of the cluster that runs; gone when it is down."""
         return self.root / "state"

@@ -9,6 +9,7 @@ from tools.clusterkit import (
     binaries,
     certificates,
     control,
+    disks,
     errors,
     guests,
     images,
@@ -48,7 +49,7 @@ def up(layout: Layout, asked: Plan) -> None:
     packages.ensure(with_guest=True, lists=PACKAGES)
     with locks.held(layout.root):
         build(layout)
-        images.ensure(layout)
+        disks.ensure(layout, images.ensure(layout))
         _settle_plan(layout, asked)
         _start(layout, asked)
         _furnish(layout)
