@@ -100,6 +100,10 @@ def _apiserver(layout: Layout) -> Mapping[str, str]:
         "service-account-key-file": str(keys / "sa.pub"),
         "service-account-signing-key-file": str(keys / "sa.key"),
         "service-account-issuer": "https://kubernetes.default.svc",
+        # Nobody has that name; but controllers complain for ever where no authority is given.
+        "requestheader-client-ca-file": str(keys / "ca.crt"),
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-username-headers": "X-Remote-User",
     }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from string import Template
 
@@ -101,8 +102,9 @@ def load_image(layout: Layout, archive: Path, names: tuple[str, ...]) -> None:
         kind.load(archive, names)
         return
     asked = plan.load(layout.plan)
-    for node in [asked.node(name) for name in names] or asked.members():
-        nodes.load(layout, node, archive)
+    chosen = [asked.node(name) for name in names] or asked.members()
+    with ThreadPoolExecutor() as workers:  # each node is a core's work
+        list(workers.map(lambda node: nodes.load(layout, node, archive), chosen))
 
 
 def snapshot_controller() -> str:

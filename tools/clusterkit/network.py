@@ -86,7 +86,8 @@ def remove() -> None:
     if FOLDER.is_dir() and not any(FOLDER.iterdir()):
         # The first namespace made it a mount point. Nobody minds if it stays.
         command = ["umount", str(FOLDER)]
-        subprocess.run(command, capture_output=True, check=False)
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            FOLDER.rmdir()
 
 
 def _refuse_collision() -> None:
