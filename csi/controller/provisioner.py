@@ -263,7 +263,7 @@ def _held(wanted: Wish, source: Volume | Snapshot) -> FsType | None:
 
 def _check_growth(driver: VolumeDriver, volume: Volume, size: SizeRange) -> None:
     unit = _unit(driver, volume.options)
-    grown = max(volume.size, sizes.round_up(size.required, unit))
+    grown = max(volume.size, sizes.tellable(size.required, unit))
     if grown not in SizeRange(0, size.limit):
         raise OutOfRange(
             f"volume {volume.id} has {volume.size} bytes and would have {grown}, in units of {unit},"

@@ -55,9 +55,17 @@ def choose(wanted: SizeRange, *floors: Floor, unit: int = 1) -> SizeRange:
         raise OutOfRange(
             f"{bound} bytes are fewer than the {lowest.size} of {lowest.reason}: ask for at least those"
         )
-    if round_up(size, unit) > LARGEST:
-        raise OutOfRange(f"{size} bytes are more than any volume can have, which is {LARGEST}")
+    tellable(size, unit)
     return SizeRange(size, wanted.limit)
+
+
+def tellable(size: int, unit: int) -> int:
+    """``size`` rounded up to a multiple of ``unit``; raises `OutOfRange` if CSI cannot tell that many."""
+    if (rounded := round_up(size, unit)) > LARGEST:
+        raise OutOfRange(
+            f"{size} bytes, in units of {unit}, are more than any volume can have: {LARGEST}"
+        )
+    return rounded
 
 
 def round_up(size: int, unit: int) -> int:

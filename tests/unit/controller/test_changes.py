@@ -72,6 +72,9 @@ class TestExpand:
             one.expand(made.volume_id, 9 * MIB, 8 * MIB)
         with refused("OUT_OF_RANGE"):
             one.expand(made.volume_id, 4 * MIB, 4 * MIB)
+        for size in ((1 << 63) - 1, (1 << 63) - MIB):
+            with refused("OUT_OF_RANGE", "more than any volume can have"):
+                one.expand(made.volume_id, size)
         assert one.driver().get_volume(VolumeId(made.volume_id)).size == 8 * MIB
 
     def test_no_room(self, one: Bench) -> None:
