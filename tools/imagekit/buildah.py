@@ -1,26 +1,19 @@
-"""buildah without privileges that a sandbox lacks: plain copies as layers, chroot as isolation."""
+"""buildah without privileges that a sandbox lacks: chroot as isolation, no network of its own."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-
-# What lets pip reach its index from where it reaches it outside; mounted while building, so that nothing of
-# it is in the image.
-SHARED = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 
 
 class Store:
-    """Images in a folder of their own."""
+    """Images in a folder of their own, kept as overlays where the kernel has them there, else as copies."""
 
     def __init__(self, folder: Path) -> None:
-        self._command = [
-            "buildah",
-            "--storage-driver=vfs",
-            f"--root={folder}/root",
-            f"--runroot={folder}/run",
-        ]
+        overlay = _command(folder, "overlay")
+        able = subprocess.run([*overlay, "info"], capture_output=True, check=False).returncode == 0
+        self._command = overlay if able else _command(folder, "vfs")
 
     def has(self, name: str) -> bool:
         """Whether there is an image of that name."""
@@ -35,12 +28,10 @@ class Store:
         self._run("add", "--quiet", container, str(tree), "/")
         self._run("commit", "--quiet", "--rm", container, name)
 
-    def build(self, context: Path, name: str, arguments: Mapping[str, str]) -> None:
+    def build(self, context: Path, name: str, options: Sequence[str]) -> None:
         """Build the Dockerfile in ``context``; what has not changed is taken from the last time."""
-        shared = [f"--volume={path}:{path}:ro" for path in SHARED if Path(path).exists()]
-        given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
-        options = ["--isolation=chroot", "--layers", "--pull=false", *shared, *given]
-        self._run("build", *options, "--tag", name, str(context))
+        manner = ["--isolation=chroot", "--layers", "--pull=false", *options]
+        self._run("build", *manner, "--tag", name, str(context))
 
     def save(self, name: str, archive: Path) -> None:
         """Write an image as `docker save` does."""
@@ -52,3 +43,8 @@ class Store:
     def _said(self, *arguments: str) -> str:
         command = [*self._command, *arguments]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def _command(folder: Path, driver: str) -> list[str]:
+    own = folder / driver
+    return ["buildah", f"--storage-driver={driver}", f"--root={own}/root", f"--runroot={own}/run"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from tools.imagekit import base, buildah
+from tools.imagekit import base, buildah, reach
 from tools.labkit import packages
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -25,14 +27,13 @@ def main(arguments: Sequence[str]) -> int:
     name = f"{REPOSITORY}:{version()}"
     given.output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if _has_docker():
-            _docker(name, given.output)
-        else:
-            _alone(name, given.output)
+        with reach.secrets(os.environ) as secrets:
+            build = _docker if _has_docker() else _alone
+            build(name, given.output, given.base, [*secrets, f"--build-arg=VERSION={version()}"])
     except subprocess.CalledProcessError as error:
         say(f"{error.cmd[0]} ended with {error.returncode}")
         return 1
-    say(f"{name} is in {given.output}: {given.output.stat().st_size >> 20} MiB")
+    say(f"{name} is in {given.output}: {given.output.stat().st_size / 1e6:.0f} MB")
     return 0
 
 
@@ -54,25 +55,31 @@ def _has_docker() -> bool:
     return not subprocess.run([docker, "info"], capture_output=True, check=False).returncode
 
 
-def _docker(name: str, output: Path) -> None:
-    build = ["docker", "build", "--build-arg", f"VERSION={version()}", "--tag", name, str(CHECKOUT)]
+def _docker(name: str, output: Path, given: str | None, options: Sequence[str]) -> None:
+    on = [] if given is None else [f"--build-arg=BASE={given}"]
+    build = ["docker", "build", *options, *on, "--tag", name, str(CHECKOUT)]
     subprocess.run(build, check=True)
     save = ["docker", "save", "--output", str(output), name]
     subprocess.run(save, check=True)
 
 
-def _alone(name: str, output: Path) -> None:
+def _alone(name: str, output: Path, given: str | None, options: Sequence[str]) -> None:
     packages.ensure(with_guest=False, lists=["IMAGE_PACKAGES"])
     store = buildah.Store(CHECKOUT / "build/image/store")
-    if not store.has(base.NAME):
+    if given is None and not store.has(base.NAME):
         say("making the base: a Debian of the least packages")
-        store.add(base.NAME, base.make(CHECKOUT / "build/image"))
+        _add_base(store, output.parent)
     say("building what the Dockerfile says")
-    arguments = {"BASE": base.NAME, "VERSION": version()}
-    store.build(CHECKOUT, name, arguments)
+    store.build(CHECKOUT, name, [*options, f"--build-arg=BASE={given or base.NAME}"])
     say("writing the archive")
     output.unlink(missing_ok=True)
     store.save(name, output)
+
+
+def _add_base(store: buildah.Store, folder: Path) -> None:
+    with TemporaryDirectory(dir=folder, prefix="base-") as tree:
+        base.make(Path(tree))
+        store.add(base.NAME, Path(tree))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,10 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     build = actions.add_parser("build", help="build it, with docker if there is one")
     build.add_argument(
+        "-o",
         "--output",
         type=Path,
         default=CHECKOUT / "build/image/hearth.tar",
         metavar="FILE",
         help="the archive, as `docker save` writes it (default: build/image/hearth.tar)",
+    )
+    build.add_argument(
+        "--base",
+        metavar="IMAGE",
+        help="what to build on (default: what the Dockerfile says; without docker, a base made by"
+        " debootstrap)",
     )
     return parser
