@@ -20,6 +20,7 @@ RUN set -eu; \
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends ${python:-} \
         binutils >/dev/null; \
     python3 -m venv /opt/build
+ENV PIP_QUIET=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 # First what others wrote, so that a change of Hearth does not fetch it again. How pip reaches its index may
 # be given as secrets: they are there while this runs, and in no layer.
@@ -29,8 +30,8 @@ RUN --mount=type=secret,id=pip --mount=type=secret,id=ca set -eu; \
 print("\n".join(all["build-system"]["requires"]), file=open("builds.txt", "w")); its = all["project"]; \
 print("\n".join(its["dependencies"] + its["optional-dependencies"]["kubernetes"]))' > needs.txt; \
     export PIP_CONFIG_FILE=/run/secrets/pip; \
-    /opt/build/bin/pip install --quiet --no-cache-dir -r builds.txt; \
-    /opt/build/bin/pip install --quiet --no-cache-dir --no-compile --target /opt/hearth/lib -r needs.txt
+    /opt/build/bin/pip install -r builds.txt; \
+    /opt/build/bin/pip install --no-compile --target /opt/hearth/lib -r needs.txt
 # Small, and the same bytes from the same files. The client of Kubernetes is as large as all others together,
 # and a few of its modules are used: compiled and packed, they load as quickly. Nobody uses its asynchronous
 # half, aio.
@@ -50,8 +51,7 @@ COPY README.md LICENSE ./
 COPY csi ./csi
 COPY drivers ./drivers
 RUN set -eu; \
-    /opt/build/bin/pip install --quiet --no-cache-dir --no-compile --no-deps --no-build-isolation \
-        --target /opt/own/app .; \
+    /opt/build/bin/pip install --no-compile --no-deps --no-build-isolation --target /opt/own/app .; \
     cd /opt/own; \
     printf '#!/bin/sh\nexec python3 -P -m csi "$@"\n' > app/bin/hearth; \
     find app -name direct_url.json -delete; \
@@ -59,7 +59,8 @@ RUN set -eu; \
     find . -exec touch --date=2000-01-01 {} +
 
 # What installs packages and checks downloads is of no use from here on. It is purged rather than deleted, so
-# that the package database goes on telling what is here. Of xfsprogs, xfs_scrub alone needs ICU.
+# that the package database goes on telling what is here. Of xfsprogs, xfs_scrub alone needs ICU, and
+# Debian's Python where there is another.
 FROM system AS trimmed
 RUN set -eu; \
     purge() { \
@@ -69,17 +70,23 @@ RUN set -eu; \
     }; \
     purge adduser apt ca-certificates debian-archive-keyring gpgv libapt-pkg6.0 libgnutls30 libhogweed6 \
         libicu72 libidn2-0 libnettle8 libp11-kit0 libtasn1-6 libunistring2 login openssl passwd tzdata; \
+    case $(command -v python3) in /usr/local/*) \
+        purge libpython3-stdlib libpython3.11-minimal libpython3.11-stdlib python3 python3-minimal \
+            python3.11 python3.11-minimal; \
+    esac; \
     purge debconf perl-base; \
     rm -rf /var/cache/apt /var/log/* /usr/sbin/xfs_scrub*; \
     rm -rf /etc/apt /var/cache/debconf /usr/lib/*/gconv \
         /usr/share/doc /usr/share/info /usr/share/lintian /usr/share/locale /usr/share/man \
-        /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/*; \
+        /usr/local/bin/2to3* /usr/local/bin/idle* /usr/local/bin/pip* /usr/local/bin/pydoc* \
+        /usr/local/lib/python3*/site-packages/*; \
     mkdir -p /var/lib/apt/lists; \
     cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"; \
     rm -rf ensurepip idlelib lib2to3 pydoc_data test tkinter turtledemo; \
     python3 -m compileall -q -f --invalidation-mode unchecked-hash .; \
     find / -xdev -type f -perm /6000 -exec chmod ug-s {} +; \
-    ldconfig
+    ldconfig; \
+    rm -rf /var/cache/ldconfig
 
 # Copied as a whole, so that what was removed takes no room in a layer below.
 FROM scratch

@@ -6,6 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+# The time of every file and of the image, as the same sources should make the same image: 2000-01-01.
+EPOCH = 946684800
+
 
 class Store:
     """Images in a folder of their own, kept as overlays where the kernel has them there, else as copies."""
@@ -30,7 +33,13 @@ class Store:
 
     def build(self, context: Path, name: str, options: Sequence[str]) -> None:
         """Build the Dockerfile in ``context``; what has not changed is taken from the last time."""
-        manner = ["--isolation=chroot", "--layers", "--pull=false", *options]
+        manner = [
+            "--isolation=chroot",
+            "--layers",
+            "--pull=false",
+            f"--timestamp={EPOCH}",
+            *options,
+        ]
         self._run("build", *manner, "--tag", name, str(context))
 
     def save(self, name: str, archive: Path) -> None:

@@ -18,6 +18,7 @@ from tools.labkit import packages
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REPOSITORY = "ghcr.io/hearth-csi/hearth"
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")  # buildah passes them by itself
 BEGAN = time.monotonic()
 
 
@@ -57,7 +58,10 @@ def _has_docker() -> bool:
 
 def _docker(name: str, output: Path, given: str | None, options: Sequence[str]) -> None:
     on = [] if given is None else [f"--build-arg=BASE={given}"]
-    build = ["docker", "build", *options, *on, "--tag", name, str(CHECKOUT)]
+    proxies = [
+        f"--build-arg={variable}" for variable in PROXIES
+    ]  # their values, where they have one
+    build = ["docker", "build", *proxies, *options, *on, "--tag", name, str(CHECKOUT)]
     subprocess.run(build, check=True)
     save = ["docker", "save", "--output", str(output), name]
     subprocess.run(save, check=True)
