@@ -35,10 +35,12 @@ class Nodes:
         self._changed = threading.Condition()
         self._links: dict[str, Link] = {}
         self._missed: dict[str, tuple[Link, float]] = {}
+        self._known = False
 
     def announce(self, addresses: Mapping[str, str]) -> None:
         """These are the nodes from now on, by name, and where they listen."""
         with self._changed:
+            self._known = True
             for name, link in list(self._links.items()):
                 if addresses.get(name) != link.address:
                     self._drop(link)
@@ -52,8 +54,15 @@ class Nodes:
     def everywhere(self) -> Sequence[Link]:
         """All nodes in the order of their names.
 
-        Raises `Unavailable`, naming it, for one that is away: without it a list would have a hole.
+        Raises `Unavailable`, naming it, for one that is away: without it a list would have a hole. And
+        while it is not known yet which nodes there are: an empty list would be one hole.
         """
+        self._wait(lambda: self._known)
+        if not self._known:
+            raise Unavailable(
+                "this controller does not know the nodes yet: the Kubernetes API has not told it their"
+                " EndpointSlices; its log says why"
+            )
         for link in self._absent():
             raise Unavailable(f"{link.whereabouts()}; what is on it would be missed")
         return self.known()
@@ -96,9 +105,10 @@ class Nodes:
         raise Unavailable(self._nobody(backend_id, object_id))
 
     def reports(self, backend_id: str) -> bool:
-        """Whether any node that is there reports the backend."""
+        """Whether any node that is announced reports the backend, or did before it went away."""
+        self._wait(lambda: self._claimants(backend_id) or self._all_told())
         with self._changed:
-            return bool(self._claimants(backend_id))
+            return any(each.has(backend_id) for each in self._links.values())
 
     def close(self) -> None:
         """Hang up everywhere."""
@@ -108,7 +118,8 @@ class Nodes:
         return [each for each in self._links.values() if each.connected and each.has(backend_id)]
 
     def _all_told(self) -> bool:
-        return all(each.connected and each.complete for each in self._links.values())
+        told = all(each.connected and each.complete for each in self._links.values())
+        return self._known and told
 
     def _absent(self) -> list[Link]:
         """Who is away, after a moment's patience."""

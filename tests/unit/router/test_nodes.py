@@ -144,6 +144,26 @@ def test_a_node_with_a_new_address_is_called_there(exchange: Exchange) -> None:
     eventually(lambda: exchange.nodes.owner("one.v").address == "elsewhere:1")
 
 
+def test_before_the_nodes_are_known_nothing_is_listed_as_empty() -> None:
+    nodes = Nodes(Phone)
+    with soon(0.1), pytest.raises(Unavailable, match="does not know the nodes yet"):
+        nodes.everywhere()
+    nodes.announce({})
+    assert nodes.everywhere() == []
+
+
+def test_a_backend_given_up_counts_as_there_while_its_node_is_only_away(exchange: Exchange) -> None:
+    controller = Controller(exchange.nodes, "topology.hearth-csi.io/node", [], {"one"})
+    exchange.phones["n1"].hangs_up()
+    eventually(lambda: exchange.connected("n2"))
+    request = pb.DeleteVolumeRequest(volume_id="one.v")
+    with soon(0.1), pytest.raises(Unavailable, match=r"one\.v is on node n1"):
+        controller.DeleteVolume(request, request.SerializeToString())
+    exchange.announce("n2")
+    gone = controller.DeleteVolume(request, request.SerializeToString())
+    assert gone == pb.DeleteVolumeResponse()
+
+
 def test_a_refusal_of_the_connection_is_part_of_the_message() -> None:
     class Broken(Phone):
         def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]:
