@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from csi.spec import registration_pb2 as pb
+from drivers.errors import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,13 @@ class Registrar:
 
     def _appear_anew(self) -> None:
         self._vanish(1.0)
-        if not self._closed.wait(self._pause):
-            self.start()
+        while not self._closed.wait(self._pause):
+            try:
+                self.start()
+            except StorageError as error:
+                log.warning("kubelet cannot be told of %s: %s", self._plugin.name, error)
+            else:
+                return
 
     def _vanish(self, grace: float) -> bool:
         with self._guard:

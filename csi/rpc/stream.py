@@ -35,9 +35,13 @@ class Stream:
     def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
         began = time.monotonic()
         self._observer.call_began()
-        code = grpc.StatusCode.OK
+        code = grpc.StatusCode.INTERNAL  # what comes without a name is a bug, and gRPC logs it
         try:
             yield from self._messages(raw, context)
+            code = grpc.StatusCode.OK
+        except GeneratorExit:
+            code = grpc.StatusCode.CANCELLED
+            raise
         except StorageError as error:
             code = status.code(error)
             context.abort(code, status.text(str(error)))

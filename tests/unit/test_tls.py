@@ -17,7 +17,7 @@ from csi.rpc.server import Server
 from csi.rpc.status import Answered
 from csi.rpc.tls import Certificates, Only, TlsPort
 from csi.spec import csi_pb2 as pb
-from drivers.errors import Invalid
+from drivers.errors import Invalid, Unavailable
 from tests.fakes.certificates import Authority
 from tests.fakes.cluster import cluster, routed
 from tests.fakes.services import PLUGIN
@@ -124,6 +124,13 @@ def test_rotated_files_are_taken_up_on_both_sides(place: Place) -> None:
         assert refusal(peer).code is grpc.StatusCode.UNAVAILABLE
         place.issue("controller", renewed)
         peer.forward(PROBE, NOTHING)
+
+
+def test_a_port_that_is_taken_is_not_shared(place: Place) -> None:
+    port = TlsPort("127.0.0.1", place.port.port, Certificates(place.home / "node"))
+    second = Server(port, [Identity(PLUGIN, lambda: True)], Metrics("1.2.3"))
+    with pytest.raises(Unavailable, match="cannot listen on 127"):
+        second.start()
 
 
 def test_half_a_rotation_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
