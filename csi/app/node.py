@@ -35,6 +35,7 @@ from csi.rpc.tls import Certificates, Only, TlsPort
 from csi.settings import NodeSettings
 from csi.web import Web, parse
 from drivers.backends import Backend, Backends
+from drivers.errors import Precondition
 from drivers.exec import Host, Run
 from drivers.interface import VolumeDriver
 from drivers.locks import Locks
@@ -73,9 +74,17 @@ class KubeletEndpoints:
 
 
 def kubelet_endpoints(settings: NodeSettings) -> KubeletEndpoints:
-    """Those of this plugin; the directory for the first is made if it is missing."""
+    """Those of this plugin; the directory for the first is made if it is missing.
+
+    Raises `Precondition` if it cannot be made.
+    """
     home = settings.kubelet_directory / "plugins" / settings.driver_name
-    home.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Precondition(
+            f"{home}, where the socket for kubelet belongs: {error.strerror}"
+        ) from None
     registry = settings.kubelet_directory / "plugins_registry"
     return KubeletEndpoints(
         f"unix://{home}/csi.sock", f"unix://{registry}/{settings.driver_name}-reg.sock"

@@ -33,7 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), USAGE)
     except StorageError as error:
         return _complain(str(error), FAILED)
-    except (ImportError, DriverRejected) as error:
+    except ImportError as error:
+        if error.name in ("kubernetes", "urllib3"):
+            return _complain(
+                "this command needs the client of Kubernetes: install hearth-csi[kubernetes]",
+                FAILED,
+            )
+        return _complain(f"a driver that is installed cannot be used: {error}", FAILED)
+    except DriverRejected as error:
         return _complain(f"a driver that is installed cannot be used: {error}", FAILED)
     return OK
 
