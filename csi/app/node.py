@@ -100,6 +100,7 @@ class NodeApp(App):
         super().__init__(servers, web, services.backends, services.status, grace)
         self.backends = services.backends
         self.provisioner = services.provisioner
+        self.metrics = services.metrics
         self.remote = services.remote
         """Where the rest of Hearth calls."""
 
@@ -141,7 +142,7 @@ class _Services:
         run: Run | None,
     ) -> None:
         self.remote: TlsPort | None = None
-        self._metrics = metrics
+        self.metrics = metrics
         self._settings = settings
         self._alpha = alpha
         door = run or Host(observe=metrics.command_ended)
@@ -162,12 +163,12 @@ class _Services:
         self.node = Node(rules(backends, locks, mounts, door), here)
 
     def server(self, door: Door, *services: object, admit: Admit = everybody) -> Server:
-        return Server(door, services, self._metrics, alpha=self._alpha, admit=admit)
+        return Server(door, services, self.metrics, alpha=self._alpha, admit=admit)
 
     def divided(self, kubelet: Door, serving: Serving, remote: Remote) -> Sequence[Serves]:
         """For kubelet, for the rest of Hearth, and last, when both can be had, the registration."""
         certificates = Certificates(remote.tls)
-        self._metrics.show_expiry(lambda: certificates.current().expires)
+        self.metrics.show_expiry(lambda: certificates.current().expires)
         names = [certificate_name(role, self._settings.driver_name) for role in PEERS]
         manage = Manage(self._settings.node, self.backends, self.provisioner)
         port = self.remote = TlsPort(*parse(remote.listen), certificates)

@@ -38,7 +38,8 @@ class Stream:
         code = grpc.StatusCode.INTERNAL  # what comes without a name is a bug, and gRPC logs it
         try:
             yield from self._messages(raw, context)
-            code = grpc.StatusCode.OK
+            is_there = context.is_active()
+            code = grpc.StatusCode.OK if is_there else grpc.StatusCode.CANCELLED
         except GeneratorExit:
             code = grpc.StatusCode.CANCELLED
             raise

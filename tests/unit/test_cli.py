@@ -142,3 +142,28 @@ def test_a_grace_is_a_time(capsys: pytest.CaptureFixture[str], grace: str) -> No
     status, _, err = hearth(capsys, "all", "--config", "node.yaml", f"--grace={grace}")
     assert status == 2
     assert "argument --grace: " in err
+
+
+def test_without_the_client_of_kubernetes_it_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in sys.modules if each.startswith(("kubernetes", "csi.kube"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    status, _, said = hearth(capsys, "uninstall-check")
+    assert status == 1
+    assert "install hearth-csi[kubernetes]" in said
+
+
+def test_a_kubelet_directory_that_cannot_be_written_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "kubelet").touch()
+    config = tmp_path / "node.yaml"
+    config.write_text(
+        f"node: n\nkubeletDirectory: {tmp_path}/kubelet\n"
+        f"backends: [{{name: a, driver: loop, directory: {tmp_path}}}]\n"
+    )
+    status, _, said = hearth(capsys, "node", "--config", str(config), "--tls", str(tmp_path))
+    assert status == 1
+    assert f"{tmp_path}/kubelet/plugins/hearth-csi.io, where the socket for kubelet belongs" in said

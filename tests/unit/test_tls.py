@@ -19,7 +19,7 @@ from csi.rpc.tls import Certificates, Only, TlsPort
 from csi.spec import csi_pb2 as pb
 from drivers.errors import Invalid, Unavailable
 from tests.fakes.certificates import Authority
-from tests.fakes.cluster import cluster, routed
+from tests.fakes.cluster import cluster, eventually, routed
 from tests.fakes.services import PLUGIN
 
 PROBE = "/csi.v1.Identity/Probe"
@@ -179,3 +179,15 @@ def test_kubelets_socket_serves_no_controller_and_the_port_no_node() -> None:
             peer.forward("/csi.v1.Node/NodeGetInfo", b"")
         assert denied.value.code is grpc.StatusCode.UNIMPLEMENTED
         peer.close()
+
+
+def test_a_stream_that_its_caller_leaves_is_counted_as_that() -> None:
+    with cluster("n1") as made:
+        certificates = Certificates(made.tls("controller"))
+        peer = Peer("n1", made.addresses["n1"], certificates, "node.hearth-csi.io")
+        assert next(peer.watch()).node == "n1"
+        peer.close()
+        label = 'code="CANCELLED",method="/hearth.manage.v1.Manage/WatchBackends"'
+        eventually(
+            lambda: f"hearth_rpc_total{{{label}}} 1.0" in made.nodes["n1"].metrics.page().decode()
+        )
