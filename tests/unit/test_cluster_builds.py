@@ -57,7 +57,7 @@ def test_the_programs_of_a_cluster_are_pinned() -> None:
     }
     assert expected.items() <= versions.items()
     assert "etcd" in versions
-    assert pins.suite().version == versions["kubelet"]
+    assert {each.version for each in pins.suite().values()} == {versions["kubelet"]}
 
 
 def test_kubernetes_is_told_its_version() -> None:

@@ -35,7 +35,7 @@ ROLLOUT = ("rollout", "status", "deployment/snapshot-controller", "--timeout=120
 
 def build(layout: Layout, names: tuple[str, ...] = ()) -> None:
     """Build these programs, or all that a cluster needs."""
-    known = {**pins.programs(), pins.E2E: pins.suite()}
+    known = {**pins.programs(), **pins.suite()}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise errors.ClusterFailed(f"no program {unknown[0]!r}: there are {', '.join(known)}")
@@ -98,9 +98,6 @@ def boot_node(layout: Layout, name: str) -> None:
 
 def load_image(layout: Layout, archive: Path, names: tuple[str, ...]) -> None:
     """Give nodes, or all of them, the images of an archive."""
-    if kind.is_used(layout):
-        kind.load(archive, names)
-        return
     asked = plan.load(layout.plan)
     chosen = [asked.node(name) for name in names] or asked.members()
     with ThreadPoolExecutor() as workers:  # each node is a core's work

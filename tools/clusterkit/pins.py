@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.clusterkit import errors
@@ -15,7 +15,7 @@ MODULES = (
     *("provisioner", "resizer", "snapshotter", "helm"),
 )
 E2E = "e2e.test"
-E2E_PACKAGE = "k8s.io/kubernetes/test/e2e"
+SUITE = {E2E: "k8s.io/kubernetes/test/e2e", "ginkgo": "github.com/onsi/ginkgo/v2/ginkgo"}
 REQUIREMENT = re.compile(r"^require (?P<path>\S+) (?P<version>v\S+)$", re.MULTILINE)
 TOOLS = re.compile(r"^tool(?: \(\n(?P<block>[^)]*)\)| (?P<single>\S+)$)", re.MULTILINE)
 GO = re.compile(r"^go (?P<version>\S+)$", re.MULTILINE)
@@ -51,10 +51,12 @@ def read(folder: Path, module: str) -> list[Program]:
     ]
 
 
-def suite(folder: Path = FOLDER) -> Program:
-    """The upstream end-to-end tests, which are built on request."""
+def suite(folder: Path = FOLDER) -> dict[str, Program]:
+    """The upstream end-to-end tests and what runs several at once, which are built on request."""
     kubernetes = read(folder, "kubernetes")[0]
-    return Program(E2E, E2E_PACKAGE, "kubernetes", kubernetes.version, kubernetes.stamp)
+    return {
+        name: replace(kubernetes, name=name, package=package) for name, package in SUITE.items()
+    }
 
 
 def go_version(folder: Path = FOLDER) -> str:
