@@ -12,7 +12,7 @@ STEPS := $(VENV)/bin/python tools/steps
 SANITY := build/tools/csi-sanity-$(CSI_SANITY_VERSION)
 HELM := build/cluster/bin/helm
 
-.PHONY: help setup check unit lab-test compliance sanity demo image image-test e2e cluster cluster-down docs docs-serve proto readme test clean
+.PHONY: help setup check unit lab-test compliance sanity demo image image-test e2e e2e-upstream cluster cluster-down docs docs-serve proto readme test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +51,14 @@ demo: $(READY) ## Watch volumes live and die on real LVM, bytes compared at ever
 image: $(READY) ## Build the container image, with docker or without, into build/image/hearth.tar
 	tools/image build
 
-image-test: image ## Look into the image: programs, processes, contents, size; needs root, no cluster
-	$(VENV)/bin/python -m pytest tests/image --junitxml build/junit/image.xml
+image-test: $(READY) ## Look into the image: programs, processes, contents, size; needs root, no cluster
+	$(STEPS) image image-test
 
 e2e: $(READY) ## Everything in a real Kubernetes: image, cluster, chart, every example, and down again
-	tools/e2e
+	$(STEPS) --group e2e
+
+e2e-upstream: $(READY) ## Kubernetes' own tests for external storage, all of them: hours, on that cluster
+	tools/e2e-upstream
 
 cluster: ## Start Kubernetes on two user-mode Linux nodes; builds it the first time
 	tools/cluster up --prepare
