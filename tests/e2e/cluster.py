@@ -12,10 +12,15 @@ GROUP = "hearth"
 POOLS = {"pool", "lvol0_pmspare"}
 
 
-def tool(*arguments: str, timeout: float = 300) -> str:
-    """What a subcommand of tools/cluster prints; raises AssertionError with its complaint."""
+def tool(*arguments: str, text: str = "", timeout: float = 300) -> str:
+    """What a subcommand of tools/cluster prints, given ``text``; raises AssertionError with its complaint."""
     done = subprocess.run(
-        [TOOL, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+        [TOOL, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     assert not done.returncode, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done.stdout

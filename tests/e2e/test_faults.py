@@ -66,6 +66,16 @@ def test_many_volumes_are_made_while_node_processes_and_a_controller_are_killed(
     assert held == len(names), "each claim has one volume, and there is no other"
 
 
+def test_fifty_claims_with_pods_at_once(kubectl: Kubectl, nodes: list[str]) -> None:
+    names = [f"crowd-{number}" for number in range(50)]
+    kubectl.apply("---\n".join(numbered("crowd", number) for number in range(50)))
+    ready = [f"pod/{name}" for name in names]
+    kubectl("wait", "--for=condition=Ready", "--timeout=480s", *ready, timeout=500)
+    assert sum(len(cluster.volumes(node)) for node in nodes) == len(names)
+    kubectl.delete("pods", *names, seconds=300)
+    kubectl.delete("pvc", *names, seconds=300)
+
+
 def test_a_node_that_is_killed_comes_back_with_its_data(kubectl: Kubectl) -> None:
     kubectl.example("pvc.yaml")
     kubectl.example("pod.yaml")

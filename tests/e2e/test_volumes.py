@@ -24,6 +24,7 @@ def test_a_pod_writes_and_its_successor_finds_the_data(kubectl: Kubectl) -> None
     assert kubectl.get("pvc", "data")["status"]["phase"] == "Pending", "it waits for a pod"
     kubectl.example("pod.yaml")
     kubectl.ready("writer")
+    assert kubectl.sh("writer", "stat -c %g /data; id -u").split() == ["1000", "1000"], "fsGroup"
     node = node_of(kubectl, "writer")
     kubectl.delete("pod", "writer")
     kubectl.example("pod.yaml")
@@ -111,9 +112,14 @@ def test_a_volume_grows_while_nobody_uses_it(kubectl: Kubectl) -> None:
     assert size > 100 * 1024
 
 
-def test_a_snapshot_becomes_a_larger_volume_and_a_clone_a_copy(kubectl: Kubectl) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_snapshot_becomes_a_larger_volume_and_a_clone_a_copy(
+    kubectl: Kubectl, nodes: list[str], number: int
+) -> None:
     kubectl.example("pvc.yaml")
-    kubectl.example("pod.yaml")
+    pod = yaml.safe_load((EXAMPLES / "pod.yaml").read_text())
+    pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": nodes[number]}
+    kubectl.apply(yaml.safe_dump(pod))
     kubectl.ready("writer")
     kubectl.example("snapshot.yaml")
     until(
@@ -125,8 +131,7 @@ def test_a_snapshot_becomes_a_larger_volume_and_a_clone_a_copy(kubectl: Kubectl)
     kubectl.example("clone.yaml")
     kubectl.ready("restored")
     kubectl.ready("cloned")
-    node = node_of(kubectl, "writer")
-    assert node_of(kubectl, "restored") == node_of(kubectl, "cloned") == node
+    assert node_of(kubectl, "restored") == node_of(kubectl, "cloned") == nodes[number]
     assert "later" not in kubectl.sh("restored", "cat /data/log")
     assert "later" in kubectl.sh("cloned", "cat /data/log")
     size = int(kubectl.sh("restored", "df -k /data | tail -1 | awk '{print $2}'"))
