@@ -19,9 +19,9 @@ from tools.clusterkit import (
     guestfiles,
     guests,
     journal,
-    kind,
     lifecycle,
     network,
+    nodes,
     options,
     plan,
     processes,
@@ -30,7 +30,6 @@ from tools.clusterkit.layout import Layout
 from tools.clusterkit.plan import Node, Plan
 from tools.labkit.errors import LabFailed
 
-DATA = Path(__file__).parents[1] / "data/cluster"
 LAYOUT = Layout(Path("/somewhere/cluster"))
 
 
@@ -56,6 +55,8 @@ def test_a_command_in_a_node_may_have_options() -> None:
     assert (chosen.action, chosen.names) == ("node-shell", ("2",))
     assert chosen.command == ("ls", "-l", "/dev")
     assert options.parse(["node", "shell", "2", "--", "ls"]).command == ("ls",)
+    chosen = options.parse(["node", "lvm", "n1", "lvs", "--noheadings"])
+    assert (chosen.action, chosen.command) == ("node-lvm", ("lvs", "--noheadings"))
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,7 @@ def test_a_command_in_a_node_may_have_options() -> None:
         (["up", *["--disk", "1G"] * 9], "9 disks were asked for"),
         (["up", "--print"], "add --with kind"),
         (["node", "shell", "1"], "no command was given"),
+        (["node", "lvm", "1"], "no command was given: tools/cluster node lvm N"),
     ],
 )
 def test_what_cannot_work_is_refused(given: list[str], says: str) -> None:
@@ -189,30 +191,6 @@ def test_the_bridge_is_there_before_anything_is_plugged_in() -> None:
     assert made < commands.index("ip -n hearth-cluster link set uplink master br0 up")
 
 
-def test_kind_is_given_a_reviewed_configuration() -> None:
-    assert kind.render(Plan()) == (DATA / "kind.yaml").read_text()
-
-
-def test_on_kind_each_worker_has_a_volume_group_of_its_own() -> None:
-    configuration, values = yaml.safe_load_all(kind.render(Plan(nodes=3)))
-    workers = [node for node in configuration["nodes"] if node["role"] == "worker"]
-    groups = [group["backends"][0]["volumeGroup"] for group in values["nodeGroups"]]
-    assert len(workers) == len(set(groups)) == 3
-    prepared = [
-        command[-2]
-        for command in kind.preparation(Plan(nodes=3), Path())
-        if command[0] == "vgcreate"
-    ]
-    assert prepared == groups
-
-
-def test_what_kind_made_is_removed_in_turn() -> None:
-    asked = Plan(nodes=2)
-    loops = {command[1] for command in kind.preparation(asked, Path()) if command[0] == "losetup"}
-    detached = {command[2] for command in kind.removal(asked, Path()) if command[0] == "losetup"}
-    assert loops == detached
-
-
 def test_the_snapshot_controller_is_the_version_that_is_built() -> None:
     manifest = lifecycle.snapshot_controller()
     parts: list[dict[str, Any]] = list(yaml.safe_load_all(manifest))
@@ -229,6 +207,10 @@ def test_a_process_is_known_by_number_and_beginning(tmp_path: Path) -> None:
     assert processes.leader(record) is None
     record.write_text("")
     assert processes.leader(record) is None
+
+
+def test_a_question_about_a_volume_group_names_it() -> None:
+    assert nodes.question(["vgs", "--noheadings"]) == ["lvm", "vgs", "--noheadings", "hearth"]
 
 
 def test_a_log_is_named_by_node_or_program() -> None:

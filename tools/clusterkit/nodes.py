@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.clusterkit import errors, guests, kubectl
@@ -14,6 +15,7 @@ from tools.labkit import status
 PATIENCE = 120
 PAUSE = 0.1
 FIRST_DISK = "/dev/ubdb"
+GROUP = "hearth"
 BOOT = "/proc/sys/kernel/random/boot_id"
 SETTLED = "until [ -e /run/settled ]; do sleep 0.1; done"
 # A file of this machine is seen in a node wherever hostfs mounts its folder.
@@ -26,11 +28,11 @@ trap 'umount /run/archive' EXIT
 sync # a node may be killed at any time
 """
 PREPARE = f"""\
-lvs hearth/pool >/dev/null 2>&1 && exit
+lvs {GROUP}/pool >/dev/null 2>&1 && exit
 set -e
-vgs hearth >/dev/null 2>&1 || vgcreate --quiet --metadatasize 64M hearth {FIRST_DISK}
-lvcreate --quiet --yes --type thin-pool --extents 75%VG --zero y --name pool hearth
-lvchange --quiet --errorwhenfull y hearth/pool
+vgs {GROUP} >/dev/null 2>&1 || vgcreate --quiet --metadatasize 64M {GROUP} {FIRST_DISK}
+lvcreate --quiet --yes --type thin-pool --extents 75%VG --zero y --name pool {GROUP}
+lvchange --quiet --errorwhenfull y {GROUP}/pool
 """
 
 
@@ -61,6 +63,11 @@ def load(layout: Layout, node: Node, archive: Path) -> None:
 def prepare(node: Node) -> None:
     """Make the volume group and the thin pool, once."""
     run(node, "sh", "-c", PREPARE)
+
+
+def question(command: Sequence[str]) -> list[str]:
+    """An LVM command about the volume group of a node."""
+    return ["lvm", *command, GROUP]
 
 
 def run(node: Node, *command: str) -> str:

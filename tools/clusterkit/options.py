@@ -12,6 +12,7 @@ from tools.labkit import sizes
 MAX_DISKS = 8
 DEFAULT_DISKS = ["4G", "4G"]
 PASSED_ON = ("kubectl", "helm")
+WITH_COMMAND = ("shell", "lvm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ def _up(given: argparse.Namespace) -> Options:
 
 def _node(given: argparse.Namespace) -> Options:
     command = tuple(given.command[1:] if given.command[:1] == ["--"] else given.command)
-    if given.verb == "shell" and not command:
-        raise errors.ClusterFailed("no command was given: tools/cluster node shell N COMMAND...")
+    if given.verb in WITH_COMMAND and not command:
+        raise errors.ClusterFailed(
+            f"no command was given: tools/cluster node {given.verb} N COMMAND..."
+        )
     return Options(f"node-{given.verb}", names=(given.node,), command=command)
 
 
@@ -116,15 +119,16 @@ def _add_up(up: argparse.ArgumentParser) -> None:
 
 
 def _add_node(node: argparse.ArgumentParser) -> None:
-    verbs = node.add_subparsers(dest="verb", required=True, metavar="kill|boot|shell")
+    verbs = node.add_subparsers(dest="verb", required=True, metavar="kill|boot|shell|lvm")
     for verb, text in (
         ("kill", "end a node as a power cut would"),
         ("boot", "start a node that was killed, on the disks it had, and wait until it is Ready"),
         ("shell", "run a command as root in a node"),
+        ("lvm", "run an LVM command about the node's volume group, whose name is added at its end"),
     ):
         parser = verbs.add_parser(verb, help=text)
         parser.add_argument("node", metavar="N")
-        if verb == "shell":
+        if verb in WITH_COMMAND:
             parser.add_argument("command", nargs=argparse.REMAINDER)
         else:
             parser.set_defaults(command=[])
