@@ -8,7 +8,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(ROOT / "tools/cluster")
-GROUP = "hearth"
 POOLS = {"pool", "lvol0_pmspare"}
 
 
@@ -31,13 +30,15 @@ def on(node: str, script: str) -> str:
     return tool("node", "shell", node, "sh", "-c", script)
 
 
+def lvm(node: str, command: str, *options: str) -> str:
+    """What LVM says of a node's volume group, wherever the LVM is that can be asked."""
+    return tool("node", "lvm", node, command, "--noheadings", *options)
+
+
 def volumes(node: str) -> Mapping[str, str]:
     """The logical volumes of Hearth's group on a node, but for its pool: name to tags."""
-    said = on(
-        node,
-        f"lvm lvs --noheadings --separator '|' --options lv_name,lv_tags {GROUP} 2>/dev/null || true",
-    )
-    rows = [line.strip().split("|") for line in said.splitlines() if "|" in line]
+    said = lvm(node, "lvs", "--separator=|", "--options=lv_name,lv_tags")
+    rows = [line.strip().split("|") for line in said.splitlines()]
     return {name: tags for name, tags in rows if name not in POOLS}
 
 

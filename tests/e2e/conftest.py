@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import cluster
-from tests.e2e.kubectl import Kubectl, Refused, until
+from tests.e2e.kubectl import SYSTEM, Kubectl, Refused, until
 
 NAMESPACE = "hearth-e2e"
 
 
 @pytest.fixture(scope="session")
 def nodes() -> list[str]:
-    """The nodes that run pods."""
-    everywhere = Kubectl([cluster.TOOL, "kubectl"], "default")
-    return sorted(everywhere.names("nodes"))
+    """The nodes that have storage: kind's control plane is one that runs no pod of ours."""
+    system = Kubectl([cluster.TOOL, "kubectl"], SYSTEM)
+    found = system.items("pods", "--selector=app.kubernetes.io/component=node")
+    return sorted({each["spec"]["nodeName"] for each in found})
 
 
 @pytest.fixture(scope="session")

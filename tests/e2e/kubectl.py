@@ -13,6 +13,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+SYSTEM = "hearth"
+"""The namespace that the chart is installed in."""
 Object = Mapping[str, Any]
 
 

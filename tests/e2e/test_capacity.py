@@ -18,8 +18,7 @@ def sized(name: str, number: int, size: str) -> str:
 
 
 def free(node: str) -> int:
-    said = cluster.on(node, f"lvm vgs --noheadings --units m --nosuffix -o vg_free {cluster.GROUP}")
-    return int(float(said.strip()))
+    return int(float(cluster.lvm(node, "vgs", "--units=m", "--nosuffix", "--options=vg_free")))
 
 
 def test_pods_that_do_not_fit_on_a_node_go_to_the_next(kubectl: Kubectl, nodes: list[str]) -> None:

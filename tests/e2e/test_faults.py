@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import yaml
 
 from tests.e2e import cluster
-from tests.e2e.kubectl import EXAMPLES, Kubectl, until
+from tests.e2e.kubectl import EXAMPLES, SYSTEM, Kubectl, until
 from tests.e2e.test_volumes import node_of
 
 NODE_NAME = "jsonpath={.spec.nodeName}"
-SYSTEM = "hearth"
-"""The namespace that the chart is installed in."""
 
 
 def system(kubectl: Kubectl, *arguments: str) -> str:
