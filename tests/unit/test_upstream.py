@@ -52,7 +52,9 @@ def test_a_failure_is_named_with_what_it_says() -> None:
 
 def test_a_skip_that_nobody_explained_is_named() -> None:
     (line,) = told(UNEXPLAINED)
-    assert line.startswith("SKIPPED without a reason in upstream.toml: External six: - needs a moon")
+    assert line.startswith(
+        "SKIPPED without a reason in upstream.toml: External six: - needs a moon"
+    )
 
 
 def test_fewer_passes_than_listed_are_a_fault() -> None:
