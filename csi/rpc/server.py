@@ -43,7 +43,7 @@ LAST_WORDS = 1.0
 
 # A router looks after each of its connections; gRPC would cut off one who asks so often.
 OPTIONS = (
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     # Else two installations on the host's network would share a port, and take turns in getting calls.
     ("grpc.so_reuseport", 0),
