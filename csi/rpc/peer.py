@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 
 import grpc
 
@@ -35,6 +37,14 @@ OPTIONS = (
 WATCH = "/hearth.manage.v1.Manage/WatchBackends"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A channel, and what gives its callable for a path: kept, as gRPC takes its time to make one."""
+
+    channel: grpc.Channel
+    unary: Callable[[str], Callable[..., bytes]]
+
+
 class Peer:
     """The process called ``name`` at ``address``, which proves to be ``identity``."""
 
@@ -48,7 +58,7 @@ class Peer:
         self._identity = identity
         self._guard = threading.Lock()
         self._bundle: Bundle | None = None
-        self._channels: list[grpc.Channel] = []
+        self._lines: list[Line] = []
         self._closed = False
 
     def forward(self, rpc: str, request: bytes) -> bytes:
@@ -59,13 +69,12 @@ class Peer:
         left = remaining()
         timeout = None if left is None else left + MARGIN
         with self._answering():
-            call: Callable[..., bytes] = self._channel().unary_unary(rpc)
-            return call(request, timeout=timeout)
+            return self._line().unary(rpc)(request, timeout=timeout)
 
     def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]:
         """The states of the node's backends, as they change. Raises `Answered` when that breaks off."""
         with self._answering():
-            call = self._channel().unary_stream(
+            call = self._line().channel.unary_stream(
                 WATCH,
                 request_serializer=manage_pb2.WatchBackendsRequest.SerializeToString,
                 response_deserializer=manage_pb2.WatchBackendsResponse.FromString,
@@ -76,22 +85,23 @@ class Peer:
         """Hang up; what is on its way is cut off."""
         with self._guard:
             self._closed = True
-            for channel in self._channels:
-                channel.close()
+            for line in self._lines:
+                line.channel.close()
 
-    def _channel(self) -> grpc.Channel:
+    def _line(self) -> Line:
         """The newest channel: one for each set of certificates, the last but one for calls in work."""
         with self._guard:
             if self._closed:
                 raise Answered(grpc.StatusCode.UNAVAILABLE, f"node {self.name} was left")
             bundle = self._certificates.current() if self._certificates else None
-            if not self._channels or bundle is not self._bundle:
-                self._channels.append(self._open(bundle))
+            if not self._lines or bundle is not self._bundle:
+                channel = self._open(bundle)
+                self._lines.append(Line(channel, cache(channel.unary_unary)))
                 self._bundle = bundle
-            for old in self._channels[:-2]:
-                old.close()
-            del self._channels[:-2]
-            return self._channels[-1]
+            for old in self._lines[:-2]:
+                old.channel.close()
+            del self._lines[:-2]
+            return self._lines[-1]
 
     def _open(self, bundle: Bundle | None) -> grpc.Channel:
         if bundle is None:
