@@ -33,6 +33,9 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
+    # The stream that is kept waits in its reader's thread. Else gRPC starts one more for each channel, and the
+    # reader wakes up ten times a second to look: a thousand of them leave no time for calls.
+    ("SingleThreadedUnaryStream", 1),
 )
 WATCH = "/hearth.manage.v1.Manage/WatchBackends"
 

@@ -56,3 +56,12 @@ def test_our_servers_let_our_clients_look_after_a_silent_connection(
         monkeypatch.setattr(side, "OPTIONS", tuple(options))
     with connected(tmp_path, Manage(silence=2)) as caller:
         assert next(caller.watch()).node == "n1"
+
+
+def test_a_stream_needs_no_thread_but_its_reader(tmp_path: Path) -> None:
+    with connected(tmp_path, Manage(silence=0)) as caller:
+        before = set(threading.enumerate())
+        stream = caller.watch()
+        next(stream)
+        more = [each.name for each in set(threading.enumerate()) - before]
+        assert [name for name in more if not name.startswith("rpc")] == []
