@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from csi.router.link import Connect, Link
 from drivers.backends import backend_id_of
@@ -36,6 +36,8 @@ class Nodes:
         self._links: dict[str, Link] = {}
         self._missed: dict[str, tuple[Link, float]] = {}
         self._known = False
+        self._owners: Mapping[str, Sequence[Link]] | None = None
+        """Who claims which backend; None if that has to be looked at again."""
 
     def announce(self, addresses: Mapping[str, str]) -> None:
         """These are the nodes from now on, by name, and where they listen."""
@@ -49,7 +51,7 @@ class Nodes:
                 link = Link(self._connect(name, addresses[name]), self._tell)
                 self._links[name] = link
                 link.start()
-            self._changed.notify_all()
+            self._look_again()
 
     def everywhere(self) -> Sequence[Link]:
         """All nodes in the order of their names.
@@ -114,8 +116,10 @@ class Nodes:
         """Hang up everywhere."""
         self.announce({})
 
-    def _claimants(self, backend_id: str) -> list[Link]:
-        return [each for each in self._links.values() if each.connected and each.has(backend_id)]
+    def _claimants(self, backend_id: str) -> Sequence[Link]:
+        if self._owners is None:
+            self._owners = _by_backend(self._links.values())
+        return self._owners.get(backend_id, ())
 
     def _all_told(self) -> bool:
         told = all(each.connected and each.complete for each in self._links.values())
@@ -150,10 +154,22 @@ class Nodes:
 
     def _tell(self) -> None:
         with self._changed:
-            self._changed.notify_all()
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._owners = None
+        self._changed.notify_all()
 
     def _wait(self, is_so: Callable[[], object]) -> None:
         left = remaining()
         patience = PATIENCE if left is None else min(PATIENCE, left / 2)
         with self._changed:
             self._changed.wait_for(lambda: bool(is_so()), patience)
+
+
+def _by_backend(links: Iterable[Link]) -> Mapping[str, Sequence[Link]]:
+    found: dict[str, list[Link]] = {}
+    for link in links:
+        for backend_id in link.ids if link.connected else ():
+            found.setdefault(backend_id, []).append(link)
+    return found
