@@ -50,7 +50,7 @@ def _build(layout: Layout, program: Program, go: str) -> None:
 
 
 def _scratch(layout: Layout, program: Program) -> Path:
-    """A copy of the module, because Go completes its go.mod."""
+    """A copy of the module, because Go writes into it where something is missing."""
     folder = layout.modules / f"{program.module}-{program.stamp}"
     if not folder.exists():
         shutil.copytree(pins.FOLDER / program.module, folder)
