@@ -10,7 +10,8 @@
     ├── OutOfRange         a size that can never be served here
     ├── Exhausted          no room here and now; another node may have some
     ├── Precondition       the object's state forbids it until somebody changes that state
-    │   └── InUse          ... because somebody has it open or depends on it
+    │   ├── InUse          ... because somebody has it open or depends on it
+    │   └── MissingModule  ... because the node's kernel lacks a module that it needs
     ├── Busy               another operation on the object is running; ask again
     │   └── InProgress     ... and it is the very operation that was asked for
     └── Unavailable        the backend cannot do or tell it now
@@ -25,6 +26,8 @@ Messages are for the person reading ``kubectl describe pvc``: the object, the fa
 """
 
 from __future__ import annotations
+
+import os
 
 
 class StorageError(Exception):
@@ -61,6 +64,27 @@ class Precondition(StorageError):
 
 class InUse(Precondition):
     """The object is open, mounted, or others depend on it. The message names them."""
+
+
+class MissingModule(Precondition):
+    """The kernel of the node lacks a module, and nobody could load it without help.
+
+    ``need`` says who needs it for what, ``said`` what a program said of its own try.
+    """
+
+    def __init__(self, module: str, need: str, said: str = "") -> None:
+        self.module = module
+        self.need = need
+        self.said = said
+        super().__init__(module, need, said)
+
+    def __str__(self) -> str:
+        tried = f" ({self.said})" if self.said else ""
+        return (
+            f"kernel {os.uname().release} of this node lacks the module {self.module}, which"
+            f" {self.need}: run `modprobe {self.module}` on the node, and if that finds none,"
+            f" install the package with the modules of that kernel{tried}"
+        )
 
 
 class Busy(StorageError):

@@ -6,6 +6,7 @@ half configured, and no reader finds one without its attributes.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from types import MappingProxyType
 from csi.node import syscalls
 from csi.node.devices import Device
 from drivers import mountinfo
-from drivers.errors import Unavailable
+from drivers.errors import MissingModule, Unavailable
 
 ATTRIBUTES: Mapping[str, int] = MappingProxyType(
     {
@@ -48,7 +49,8 @@ class Filesystem:
 def made(filesystem: Filesystem, attributes: Iterable[str]) -> Iterator[int]:
     """A mount of a filesystem with these `ATTRIBUTES`, proven to be of its device.
 
-    Raises OSError with what the kernel says of it, `Unavailable` if it took another device.
+    Raises OSError with what the kernel says of it, `Unavailable` if it took another device, and
+    `MissingModule` if the kernel does not know the filesystem.
     """
     mount = _made(filesystem, attributes)
     try:
@@ -70,7 +72,7 @@ def cloned(descriptor: int, attributes: Iterable[str], changed: int) -> Iterator
 
 
 def _made(filesystem: Filesystem, attributes: Iterable[str]) -> int:
-    context = syscalls.fsopen(filesystem.fs_type)
+    context = _begun(filesystem.fs_type)
     try:
         syscalls.fsconfig(context, "source", str(filesystem.device.path))
         for key, value in filesystem.options:
@@ -81,6 +83,16 @@ def _made(filesystem: Filesystem, attributes: Iterable[str]) -> int:
         raise OSError(error.errno, syscalls.said(context) or error.strerror) from error
     finally:
         os.close(context)
+
+
+def _begun(fs_type: str) -> int:
+    try:
+        return syscalls.fsopen(fs_type)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        # The kernel has looked for the module itself, with the node's own modprobe.
+        raise MissingModule(fs_type, f"mounting {fs_type} needs") from error
 
 
 def _require_on(device: Device, mount: int) -> None:

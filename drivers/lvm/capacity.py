@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from drivers.errors import Busy, Exhausted, Unavailable
+from drivers.errors import Busy, Exhausted, MissingModule, Unavailable
 from drivers.exec import soon
 from drivers.lvm import commands, names
 from drivers.lvm.group import VolumeGroup
@@ -163,8 +163,13 @@ class Capacity:
         if shape.layout is Layout.THIN:
             return max((self.room_in(group, pool) for pool in self.pools(group)), default=0)
         if ask:
-            with suppress(Busy, Unavailable):
-                self._learn(shape)
+            try:
+                with suppress(Busy, Unavailable):
+                    self._learn(shape)
+            except MissingModule:
+                return (
+                    0  # so that the scheduler looks elsewhere; whoever creates it here is told why
+                )
         if (known := self._largest.get(shape)) is not None:
             return known[1]
         return self._bound(group, shape) * group.extent if ask else None

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.errors import Unavailable
+from drivers.errors import MissingModule, Unavailable
 
 CONTROL = Path("/dev/mapper/control")
 
@@ -88,7 +88,9 @@ def _call(
     except OSError as error:
         if error.errno == errno.ENXIO:
             return None
-        raise Unavailable(f"device-mapper does not answer on this node: {error}") from error
+        absent = error.errno in (errno.ENOENT, errno.ENODEV)
+        reason = MissingModule("dm_mod", "LVM needs") if absent else error
+        raise Unavailable(f"device-mapper does not answer on this node: {reason}") from error
     return request
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers import mountinfo
-from drivers.errors import Absent, Busy, NotFound, StorageError, Unavailable
+from drivers.errors import Absent, Busy, CommandFailed, NotFound, StorageError, Unavailable
 from drivers.exec import Result, Run, remaining, unhurried
-from drivers.lvm import commands, devicemapper
+from drivers.lvm import commands, devicemapper, targets
 from drivers.lvm.host import Lvm
 from drivers.lvm.inventory import Inventory
 from drivers.lvm.machine import Blocks, Machine
@@ -220,7 +220,7 @@ class VolumeGroup:
     def activate(self, lv: Lv) -> devicemapper.Device:
         """Make the device appear; nothing is run if it is there."""
         if (device := self.device(lv)) is None:
-            self.run(commands.activate(self.name, lv.name))
+            self._activate(lv)
             device = self.device(lv)
         if device is None:
             raise Unavailable(f"LVM activated {self.name}/{lv.name}, but no device appeared")
@@ -229,6 +229,14 @@ class VolumeGroup:
                 f"the device of {self.name}/{lv.name} is suspended; look at dmsetup info"
             )
         return device
+
+    def _activate(self, lv: Lv) -> None:
+        try:
+            self.run(commands.activate(self.name, lv.name))
+        except CommandFailed as failed:
+            if lacking := targets.missing_personality(lv.type, failed):
+                raise lacking from failed
+            raise
 
     def connection(self, lv: Lv) -> Connection:
         """Activate and say where the device is, how large, and what proves that it is this one."""

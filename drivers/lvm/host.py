@@ -22,7 +22,7 @@ from drivers.errors import (
     Unavailable,
 )
 from drivers.exec import Result, Run, remaining
-from drivers.lvm import commands, config, report
+from drivers.lvm import commands, config, report, targets
 from drivers.residents import Resident
 
 
@@ -86,6 +86,7 @@ class Lvm:
         self._patience = patience
         self.was_killed = False
         """Whether a command was ended by a signal: it may have left devices suspended."""
+        self._lacked = 0
 
     def find_devices(self) -> list[str]:
         """The disks that carry the group now; from then on LVM sees these alone.
@@ -129,7 +130,7 @@ class Lvm:
             except CommandFailed as failed:
                 self.was_killed |= failed.code < 0
                 if not LOCKED.search(failed.stderr):
-                    raise _named(failed) from failed
+                    raise self._named(argv, failed) from failed
                 took = time.monotonic() - began
                 if began + took + pause + took > until:
                     raise Busy(
@@ -148,13 +149,25 @@ class Lvm:
             read = (self._directory / config.FILE).stat()
         except FileNotFoundError:
             return None
-        return Resident(RESIDENT, (read.st_ino, read.st_mtime_ns))
+        return Resident(RESIDENT, (read.st_ino, read.st_mtime_ns, self._lacked))
+
+    def _named(self, argv: Sequence[str], failed: CommandFailed) -> StorageError:
+        if lacking := targets.missing(failed):
+            # The library remembers for ever that a target was missing; another one asks again.
+            self._lacked += 1
+            return lacking
+        return targets.missing_personality(_type(argv), failed) or _named(failed)
 
 
 def _is_quick(argv: Sequence[str]) -> bool:
     """Whether the resident can be given a command."""
     plain = all(PLAIN.fullmatch(word) for word in argv)
     return argv[1] in QUICK and len(argv) <= WORDS and plain
+
+
+def _type(argv: Sequence[str]) -> str:
+    """The type of the volume that a command makes, if it says one."""
+    return argv[argv.index("--type") + 1] if "--type" in argv else ""
 
 
 def _named(failed: CommandFailed) -> StorageError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from drivers.errors import Invalid, Unavailable
-from drivers.lvm import commands, devices, names
+from drivers.errors import Exhausted, Invalid, Unavailable
+from drivers.lvm import commands, devices, layouts, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
 from drivers.lvm.report import Group
@@ -32,7 +33,10 @@ def _heal(group: VolumeGroup, now: Group) -> None:
 
 
 def check(group: VolumeGroup) -> None:
-    """Raise `Invalid` or `Unavailable`, with the command that mends it, if the group is not fit."""
+    """Raise what is wrong, with the command that mends it, if the group is not fit.
+
+    `Invalid`, `Unavailable`, or `MissingModule`.
+    """
     now = group.read()
     if now.missing:
         raise Unavailable(
@@ -41,9 +45,19 @@ def check(group: VolumeGroup) -> None:
         )
     for name in group.options.thin_pools:
         _check_pool(now, name)
+    _check_layout(group)
     if group.options.wipe is Wipe.DISCARD:
         for pv in now.pvs:
             _check_discard(pv.name)
+
+
+def _check_layout(group: VolumeGroup) -> None:
+    """Have LVM load what the default layout needs: a claim should not be the first to miss it."""
+    shape = layouts.shape({}, group.options)
+    if shape.copies > 1:
+        with suppress(Exhausted):
+            argv = commands.test_thick(group.name, extents=shape.stripes, shape=shape.arguments)
+            group.run(argv)
 
 
 def _check_pool(group: Group, name: str) -> None:

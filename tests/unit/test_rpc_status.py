@@ -25,6 +25,7 @@ EXPECTED = {
     errors.Exhausted: Code.RESOURCE_EXHAUSTED,
     errors.Precondition: Code.FAILED_PRECONDITION,
     errors.InUse: Code.FAILED_PRECONDITION,
+    errors.MissingModule: Code.FAILED_PRECONDITION,
     errors.Busy: Code.ABORTED,
     errors.InProgress: Code.ABORTED,
     errors.Unavailable: Code.UNAVAILABLE,
@@ -42,6 +43,8 @@ def below(kind: type[errors.StorageError]) -> Iterator[type[errors.StorageError]
 def made(kind: type[errors.StorageError]) -> errors.StorageError:
     if kind is errors.InProgress:
         return errors.InProgress("half done", done=1, total=2)
+    if kind is errors.MissingModule:
+        return errors.MissingModule("dm_raid", "LVM needs for raid1", "modprobe: FATAL")
     if kind is errors.CommandFailed:
         return errors.CommandFailed("lvm", 5, "no such thing")
     return kind("the object, the fact, what to change")

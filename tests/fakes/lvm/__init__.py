@@ -7,6 +7,7 @@ old blocks where a volume shows them. A process on it can be killed before or af
     state allocator          what there is, and where the next extents are taken
     report                   ``lvm fullreport`` and ``lvm pvs``
     creation changes         the commands that change something
+    targets                  which module of the kernel a command needs
     machine                  all of it together, what a test looks at and does by hand
     process                  one life of a driver: it starts programs, asks the kernel, and may die
 """

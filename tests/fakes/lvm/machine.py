@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from drivers.exec import Result
-from tests.fakes.lvm import report, words
+from tests.fakes.lvm import report, targets, words
 from tests.fakes.lvm.changes import Changes
 from tests.fakes.lvm.creation import Creation
 from tests.fakes.lvm.state import Device, Logical, Refused, Span, State
@@ -32,6 +32,8 @@ class FakeLvm:
         """How often somebody looks at the kernel's merges before they are done."""
         self.merge_fails = ""
         """What the kernel says of a merge that it gave up."""
+        self.unloadable: set[str] = set()
+        """Modules that the kernel lacks and modprobe does not find."""
         self.pulled: set[str] = set()
         """Where there was a disk: nobody can read a header there."""
         self.guard = threading.RLock()
@@ -100,6 +102,7 @@ class FakeLvm:
         self._refuse_group(command)
         if command.command == "fullreport":
             return report.full(self.state)
+        targets.refuse(self.state, self.unloadable, command)
         self._change(command)
         if "--test" not in command.options:
             self.state.seqno += 1
