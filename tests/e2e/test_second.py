@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.e2e import cluster
-from tests.e2e.kubectl import EXAMPLES, ROOT, Kubectl, until
+from tests.e2e.kubectl import ROOT, Kubectl, until
 from tests.e2e.test_faults import numbered
 from tests.e2e.test_volumes import node_of, volume_of
 
@@ -20,7 +20,6 @@ HERE = Path(__file__).parent / "boundless"
 SITE = "/opt/hearth/app"
 """A folder of the image in which Python looks for modules and entry points."""
 FILES = {
-    "hearth_toy.py": EXAMPLES / "toy-driver/hearth_toy.py",
     "hearth_boundless.py": HERE / "hearth_boundless.py",
     "hearth_boundless-1.dist-info/entry_points.txt": HERE / "entry_points.txt",
 }
@@ -37,8 +36,7 @@ def values() -> dict[str, Any]:
     group = {
         "name": "all",
         "backends": [
-            {"name": room, "driver": room, "directory": f"/boundless/{room}", "capacity": 1}
-            for room in ROOMS
+            {"name": room, "driver": room, "directory": f"/boundless/{room}"} for room in ROOMS
         ],
         "volumes": [{"name": "code", "configMap": {"name": "boundless"}}, *map(host_path, ROOMS)],
         "volumeMounts": code + directories,
