@@ -32,6 +32,8 @@ class FakeLvm:
         """How often somebody looks at the kernel's merges before they are done."""
         self.merge_fails = ""
         """What the kernel says of a merge that it gave up."""
+        self.failed: set[str] = set()
+        """Disks that the kernel gave up, and of which the metadata says nothing."""
         self.pulled: set[str] = set()
         """Where there was a disk: nobody can read a header there."""
         self.guard = threading.RLock()
