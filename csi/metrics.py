@@ -31,8 +31,8 @@ Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 Nodes = Callable[[], Iterable[tuple[str, bool]]]
 """Gives each node's name and whether it is connected, from memory."""
 
-Orphans = Callable[[], Iterable[tuple[str, str, int]]]
-"""Gives each backend's name, a kind of orphan, and how many there are of it, from memory."""
+Counts = Callable[[], Mapping[tuple[str, ...], int]]
+"""Gives numbers by the values of their labels, from memory."""
 
 Value = Capacity | float | None
 
@@ -135,8 +135,8 @@ class Metrics:
         """From now on every scrape tells which ``nodes`` are connected."""
         self._registry.register(_NodeCollector(nodes))
 
-    def show_orphans(self, orphans: Orphans) -> None:
-        """From now on every scrape tells how many ``orphans`` there are."""
+    def show_orphans(self, orphans: Counts) -> None:
+        """From now on every scrape tells how many there are, by backend, node and kind."""
         self._registry.register(_OrphanCollector(orphans))
 
     def page(self) -> bytes:
@@ -170,16 +170,14 @@ class _NodeCollector(Collector):
 
 
 class _OrphanCollector(Collector):
-    def __init__(self, orphans: Orphans) -> None:
+    def __init__(self, orphans: Counts) -> None:
         self._orphans = orphans
 
     def collect(self) -> Iterator[Metric]:
-        text = (
-            "What has lost its other half: volumes and snapshots, or what Kubernetes has of them."
-        )
-        family = GaugeMetricFamily("hearth_orphans", text, labels=["backend", "kind"])
-        for backend, kind, count in self._orphans():
-            family.add_metric([backend, kind], count)
+        text = "What is left over; nobody but a person removes any of it."
+        family = GaugeMetricFamily("hearth_orphans", text, labels=["backend", "node", "kind"])
+        for values, count in self._orphans().items():
+            family.add_metric(values, count)
         yield family
 
 

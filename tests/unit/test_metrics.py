@@ -63,7 +63,7 @@ def full() -> Metrics:
     metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
     metrics.show_nodes(lambda: [("n1", True), ("n2", False)])
-    metrics.show_orphans(lambda: [("fast", "volume", 2)])
+    metrics.show_orphans(lambda: {("fast", "n1", "volume"): 2})
     metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
     return metrics
 
@@ -148,8 +148,9 @@ def test_which_nodes_are_connected_and_when_the_certificate_expires() -> None:
     assert of(samples, "hearth_certificate_expiry_timestamp_seconds") == 1893456000
 
 
-def test_orphans_are_counted_by_backend_and_kind() -> None:
-    assert of(scrape(full()), "hearth_orphans", backend="fast", kind="volume") == 2
+def test_orphans_are_counted_by_backend_node_and_kind() -> None:
+    labels = {"backend": "fast", "node": "n1", "kind": "volume"}
+    assert of(scrape(full()), "hearth_orphans", **labels) == 2
 
 
 def test_two_instances_share_nothing() -> None:
