@@ -15,7 +15,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 
 import prometheus_client as prometheus
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from drivers.model import INFINITE, Capacity, Special, VolumeStats
@@ -30,6 +30,9 @@ Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 
 Nodes = Callable[[], Iterable[tuple[str, bool]]]
 """Gives each node's name and whether it is connected, from memory."""
+
+Counts = Callable[[], Mapping[tuple[str, ...], int]]
+"""Gives numbers by the values of their labels, from memory."""
 
 Value = Capacity | float | None
 
@@ -53,7 +56,17 @@ STATE: Mapping[str, tuple[str, Callable[[VolumeStats], Value]]] = MappingProxyTy
         "volumes": ("Finished volumes.", lambda stats: stats.volumes),
         "snapshots": ("Finished snapshots.", lambda stats: stats.snapshots),
         "wiping": ("Deleted volumes that are still to be wiped.", lambda stats: stats.wiping),
+        "unwipeable": (
+            "Deleted volumes that could not be wiped when that was last tried.",
+            lambda stats: stats.unwipeable,
+        ),
+        "missing_disks": ("Disks of the backend that are away.", lambda stats: stats.missing_disks),
+        "degraded": (
+            "Volumes and pools that have lost a copy of their data.",
+            lambda stats: stats.degraded,
+        ),
         "healthy": ("1 if the backend serves, else 0.", lambda stats: int(not stats.unhealthy)),
+        "absent": ("1 if the storage is not on this node.", lambda stats: int(stats.absent)),
     }
 )
 
@@ -122,6 +135,10 @@ class Metrics:
         """From now on every scrape tells which ``nodes`` are connected."""
         self._registry.register(_NodeCollector(nodes))
 
+    def show_orphans(self, orphans: Counts) -> None:
+        """From now on every scrape tells how many there are, by backend, node and kind."""
+        self._registry.register(_OrphanCollector(orphans))
+
     def page(self) -> bytes:
         """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
         return prometheus.generate_latest(self._registry)
@@ -135,6 +152,7 @@ class _BackendCollector(Collector):
         backends = list(self._backends())
         for name, (text, read) in STATE.items():
             yield _state(name, text, [(backend, read(stats)) for backend, stats in backends])
+        yield _wiped(backends)
         yield _info(backends)
         yield from _jobs(backends)
 
@@ -148,6 +166,18 @@ class _NodeCollector(Collector):
         family = GaugeMetricFamily("hearth_node_connected", text, labels=["node"])
         for name, connected in self._nodes():
             family.add_metric([name], int(connected))
+        yield family
+
+
+class _OrphanCollector(Collector):
+    def __init__(self, orphans: Counts) -> None:
+        self._orphans = orphans
+
+    def collect(self) -> Iterator[Metric]:
+        text = "What is left over; nobody but a person removes any of it."
+        family = GaugeMetricFamily("hearth_orphans", text, labels=["backend", "node", "kind"])
+        for values, count in self._orphans().items():
+            family.add_metric(values, count)
         yield family
 
 
@@ -174,13 +204,24 @@ def _info(backends: Iterable[tuple[str, VolumeStats]]) -> Metric:
     return family
 
 
-def _jobs(backends: Iterable[tuple[str, VolumeStats]]) -> Iterator[Metric]:
-    labels = ["backend", "job", "object"]
-    done = GaugeMetricFamily("hearth_job_done_bytes", "How far a job is.", labels=labels)
-    total = GaugeMetricFamily("hearth_job_total_bytes", "How far a job has to go.", labels=labels)
+def _wiped(backends: Iterable[tuple[str, VolumeStats]]) -> Metric:
+    text = "Bytes of deleted volumes that were wiped."
+    family = CounterMetricFamily("hearth_backend_wiped_bytes", text, labels=["backend"])
     for backend, stats in backends:
-        for job in stats.jobs:
-            done.add_metric([backend, job.job, job.object_id], job.done)
-            total.add_metric([backend, job.job, job.object_id], job.total)
-    yield done
-    yield total
+        family.add_metric([backend], stats.wiped)
+    return family
+
+
+def _jobs(backends: Iterable[tuple[str, VolumeStats]]) -> Iterator[Metric]:
+    """The jobs of a kind together: with a label for each object, series would never end."""
+    labels = ["backend", "job"]
+    count = GaugeMetricFamily("hearth_jobs", "Jobs under way.", labels=labels)
+    done = GaugeMetricFamily("hearth_job_done_bytes", "How far they are.", labels=labels)
+    total = GaugeMetricFamily("hearth_job_total_bytes", "How far they have to go.", labels=labels)
+    for backend, stats in backends:
+        for kind in sorted({job.job for job in stats.jobs}):
+            jobs = [job for job in stats.jobs if job.job == kind]
+            count.add_metric([backend, kind], len(jobs))
+            done.add_metric([backend, kind], sum(job.done for job in jobs))
+            total.add_metric([backend, kind], sum(job.total for job in jobs))
+    yield from (count, done, total)

@@ -17,6 +17,7 @@ from drivers.errors import Absent, Busy, NotFound, StorageError, Unavailable
 from drivers.exec import remaining
 from drivers.interface import VolumeDriver
 from drivers.model import VolumeStats
+from drivers.outage import out_of_service
 
 PAUSE = 10.0
 """Seconds from the begin of one set-up of a backend to the next."""
@@ -219,17 +220,20 @@ class Backends:
     def told(self) -> Iterator[tuple[str, VolumeStats]]:
         """Each name with what the backend tells from memory; without room while it serves nothing."""
         for backend in self:
-            try:
-                if trouble := self.trouble(backend):
-                    raise trouble
-                yield backend.name, backend.driver.get_volume_stats({}, refresh=False)
-            except StorageError as error:
-                yield backend.name, _out_of_service(backend, str(error))
+            yield backend.name, self._told(backend)
 
     def close(self) -> None:
         """Stop the background work of all."""
         for backend in self:
             backend.close()
+
+    def _told(self, backend: Backend) -> VolumeStats:
+        trouble = self.trouble(backend)
+        try:
+            known = backend.driver.get_volume_stats({}, refresh=False)
+        except StorageError as error:
+            return out_of_service(backend.driver, trouble or error)
+        return known if trouble is None else out_of_service(backend.driver, trouble, known)
 
     def _rival(self, backend: Backend) -> Unavailable | None:
         if (first := self._owner(str(backend.id))) in (None, backend):
@@ -259,19 +263,6 @@ def backend_id_of(object_id: str) -> str:
     if not is_id(object_id):
         raise NotFound(f"there is no {object_id!r}: ids look like <backend id>.<object id> here")
     return object_id.partition(".")[0]
-
-
-def _out_of_service(backend: Backend, reason: str) -> VolumeStats:
-    return VolumeStats(
-        driver_version=backend.driver.VERSION,
-        vendor_name=backend.driver.VENDOR_NAME,
-        volume_backend_name=backend.name,
-        storage_protocol=backend.driver.STORAGE_PROTOCOL,
-        total_capacity=0,
-        free_capacity=0,
-        max_volume_size=0,
-        unhealthy=reason,
-    )
 
 
 def _patience() -> float:

@@ -225,7 +225,11 @@ class VolumeStats:
     rounded up to a multiple of ``allocation_unit`` (extents times stripes): a caller with a limit has
     to know before anything has grown past it.
     ``data_ratio`` and ``metadata_ratio`` (0 to 1) are the fill of a thin pool, None without one.
-    ``unhealthy`` is empty, or says in a sentence why the backend serves nothing.
+    ``wiping`` deleted volumes are still to be wiped; the last try failed for ``unwipeable`` of them, and
+    ``wiped`` bytes were wiped since the driver was made. ``missing_disks`` and ``degraded``, the volumes
+    and pools that have lost a copy of their data, are also told while the backend serves nothing.
+    ``unhealthy`` is empty, or says in a sentence why it does. ``absent`` is not the driver's to tell: it
+    says that the storage is not on this node, as `Absent` does.
     """
 
     driver_version: str
@@ -242,5 +246,10 @@ class VolumeStats:
     volumes: int = 0
     snapshots: int = 0
     wiping: int = 0
+    unwipeable: int = 0
+    wiped: int = 0
+    missing_disks: int = 0
+    degraded: int = 0
     jobs: Sequence[Progress] = ()
     unhealthy: str = ""
+    absent: bool = False

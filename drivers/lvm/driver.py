@@ -21,6 +21,7 @@ from drivers.lvm.jobs import Jobs
 from drivers.lvm.machine import Machine
 from drivers.lvm.options import Layout, WipeOn
 from drivers.lvm.options import Options as LvmOptions
+from drivers.lvm.redundancy import Redundancy
 from drivers.lvm.removal import Removal
 from drivers.lvm.report import Group
 from drivers.lvm.revert import Revert
@@ -69,6 +70,7 @@ class LvmDriver(
         self._jobs = Jobs()
         self._capacity = Capacity(self._group)
         self._removal = Removal(self._group)
+        self._redundancy = Redundancy(self._group)
         self._connections = Connections(self._group)
         self._volumes = Volumes(self._group, self._capacity, self._removal, self._jobs)
         self._snapshots = Snapshots(self._group, self._volumes, self._removal)
@@ -148,6 +150,10 @@ class LvmDriver(
             volumes=len(catalogue.volumes),
             snapshots=len(catalogue.snapshots),
             wiping=self._removal.backlog(group),
+            unwipeable=self._removal.unwipeable,
+            wiped=self._removal.wiped,
+            missing_disks=group.missing,
+            degraded=self._redundancy.lost(group),
             jobs=self._jobs.progress(),
             unhealthy=self._unhealthy(group),
         )

@@ -15,6 +15,7 @@ import threading
 
 from drivers.errors import StorageError
 from drivers.lvm import commands, names
+from drivers.lvm.blocks import Tick
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
 from drivers.lvm.report import Group, Lv
@@ -33,6 +34,10 @@ class Removal:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._handed: set[str] = set()  # UUIDs of what the last report may not show yet
+        self.wiped = 0
+        """The bytes that were wiped so far; what is wiped again counts again."""
+        self.unwipeable = 0
+        """How many could not be wiped when that was last tried; they are tried again."""
 
     def start(self) -> None:
         """Begin with what an earlier process left."""
@@ -101,6 +106,8 @@ class Removal:
                 self._wipe(rest[0])
             except StorageError as error:  # the others go on
                 refused[rest[0].uuid] = error
+                self.unwipeable = max(self.unwipeable, len(refused))
+        self.unwipeable = len(refused)
         for refusal in refused.values():
             raise refusal
 
@@ -124,15 +131,22 @@ class Removal:
         wipe = blocks.zero if self._group.options.wipe is Wipe.ZERO else blocks.discard
         with blocks.opened(connection, write=True) as descriptor:
             self._group.step(f"wipe {found.name}")
-            wipe(descriptor, 0, connection.size, self._tick)
+            wipe(descriptor, 0, connection.size, self._counted())
         with self._group.changing():
             self._group.run(commands.remove(self._group.name, found.name))
         log.info("wiped and removed %s/%s, %d bytes", self._group.name, found.name, found.size)
 
-    def _tick(self, _done: int) -> None:
-        self._group.step("go on wiping")
-        if self._stopping.is_set():
-            raise StorageError("the process ends; the next one wipes the rest")
+    def _counted(self) -> Tick:
+        """The tick of one volume, which tells how far it is from its own beginning."""
+        before = self.wiped
+
+        def tick(done: int) -> None:
+            self.wiped = before + done
+            self._group.step("go on wiping")
+            if self._stopping.is_set():
+                raise StorageError("the process ends; the next one wipes the rest")
+
+        return tick
 
 
 def _same(group: Group, lv: Lv) -> Lv | None:

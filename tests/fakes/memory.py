@@ -126,7 +126,7 @@ class PlainDriver(VolumeDriver):
         largest = free // self.options.unit * self.options.unit
         if options.get("layout") == "striped":
             largest //= 2
-        return VolumeStats(
+        state = VolumeStats(
             driver_version=self.VERSION,
             vendor_name=self.VENDOR_NAME,
             volume_backend_name=self.name,
@@ -141,6 +141,7 @@ class PlainDriver(VolumeDriver):
             snapshots=len(self._snapshots.all()),
             unhealthy=self.moods.unhealthy,
         )
+        return replace(state, **self.moods.told)
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
         with self._change():

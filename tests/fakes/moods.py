@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def _open() -> threading.Event:
@@ -24,6 +26,8 @@ class Moods:
     """What the stats say of a backend that fell ill after its set-up; a set-up cures it."""
     fill: float = 0.5
     """How full the pool is, 0 to 1."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What the stats say otherwise than the driver's state."""
     copies: int = 0
     """How many calls for a copy are told that it is still going on."""
     set_up_gate: threading.Event = field(default_factory=_open)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.integration.served import Served, lvm
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 GROUP = "hearth-halves"
+LIST = pb.ListVolumesRequest()
 
 
 @dataclass
@@ -88,6 +89,7 @@ def test_a_missing_disk(halves: Served, disks: list[Disk], restarted: bool) -> N
     assert [each for each in told.items() if not _is_clear(each[1][1], disks[1])] == []
     assert halves.room().available_capacity == 0
     assert halves.metric("hearth_backend_healthy") == 0
+    _until(halves, lambda: halves.metric("hearth_backend_missing_disks") == 1)
     disks[1].plug()
     assert _metadata() == before
     _until_well(halves)
@@ -125,8 +127,13 @@ def _metadata() -> str:
 
 
 def _until_well(served: Served) -> None:
+    _until(served, lambda: refusal(served.client.controller.ListVolumes, LIST)[0] == "OK")
+
+
+def _until(served: Served, is_so: Callable[[], bool]) -> None:
     """Asking is what sets another set-up off."""
     end = time.monotonic() + 60
-    while refusal(served.client.controller.ListVolumes, pb.ListVolumesRequest())[0] != "OK":
+    while not is_so():
         assert time.monotonic() < end, served.log.read_text()[-4000:]
+        refusal(served.client.controller.ListVolumes, LIST)
         time.sleep(0.5)

@@ -148,6 +148,20 @@ def test_what_metrics_are_told() -> None:
     assert told["fast"].unhealthy == ""
     assert (told["slow"].total_capacity, told["slow"].free_capacity) == (0, 0)
     assert "'slow' is not on this node" in told["slow"].unhealthy
+    assert (told["fast"].absent, told["slow"].absent) == (False, True)
+
+
+def test_what_has_to_be_mended_is_told_while_the_backend_serves_nothing() -> None:
+    fast = driver("fast", "aaa")
+    backends = settled(fast)
+    fast.moods.unhealthy = "1 disk is missing"
+    fast.moods.told = {"missing_disks": 1, "degraded": 2, "wiping": 3, "unwipeable": 3, "wiped": 4}
+    told = dict(backends.told())["fast"]
+    assert (told.missing_disks, told.degraded) == (1, 2)
+    assert (told.wiping, told.unwipeable, told.wiped) == (3, 3, 4)
+    assert (told.total_capacity, told.free_capacity, told.volumes) == (0, 0, 0)
+    assert told.unhealthy == "backend 'fast' serves nothing: 1 disk is missing"
+    assert not told.absent
 
 
 def test_a_set_up_is_not_cut_short_by_the_deadline_of_who_asked() -> None:

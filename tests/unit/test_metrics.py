@@ -26,8 +26,12 @@ THIN = VolumeStats(
     metadata_ratio=0.1,
     volumes=3,
     snapshots=2,
-    wiping=1,
-    jobs=[Progress("copy", "vg.1", done=10, total=30)],
+    wiping=2,
+    unwipeable=1,
+    wiped=5 * GIB,
+    missing_disks=3,
+    degraded=4,
+    jobs=[Progress("copy", "vg.1", done=10, total=30), Progress("copy", "vg.2", done=1, total=5)],
 )
 ODD = VolumeStats(
     driver_version="0.1.0",
@@ -37,6 +41,7 @@ ODD = VolumeStats(
     total_capacity=INFINITE,
     free_capacity=UNKNOWN,
     unhealthy="the array does not answer",
+    absent=True,
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -58,6 +63,7 @@ def full() -> Metrics:
     metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
     metrics.show_nodes(lambda: [("n1", True), ("n2", False)])
+    metrics.show_orphans(lambda: {("fast", "n1", "volume"): 2})
     metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
     return metrics
 
@@ -77,20 +83,30 @@ def test_a_backend_shows_what_it_knows() -> None:
         "metadata_ratio": 0.1,
         "volumes": 3,
         "snapshots": 2,
-        "wiping": 1,
+        "wiping": 2,
+        "unwipeable": 1,
+        "wiped_bytes_total": 5 * GIB,
+        "missing_disks": 3,
+        "degraded": 4,
         "healthy": 1,
+        "absent": 0,
     }
     for name, value in expected.items():
         assert of(samples, f"hearth_backend_{name}", backend="fast") == value, name
-    job = {"backend": "fast", "job": "copy", "object": "vg.1"}
-    assert of(samples, "hearth_job_done_bytes", **job) == 10
-    assert of(samples, "hearth_job_total_bytes", **job) == 30
+
+
+def test_jobs_of_a_kind_are_added_up() -> None:
+    samples, job = scrape(full()), {"backend": "fast", "job": "copy"}
+    assert of(samples, "hearth_jobs", **job) == 2
+    assert of(samples, "hearth_job_done_bytes", **job) == 11
+    assert of(samples, "hearth_job_total_bytes", **job) == 35
 
 
 def test_unknown_is_absent_infinite_is_inf_and_unhealthy_is_zero() -> None:
     samples = scrape(full())
     assert of(samples, "hearth_backend_total_bytes", backend="odd") == math.inf
     assert of(samples, "hearth_backend_healthy", backend="odd") == 0
+    assert of(samples, "hearth_backend_absent", backend="odd") == 1
     for name in ("free_bytes", "max_volume_bytes", "data_ratio", "metadata_ratio"):
         assert of(samples, f"hearth_backend_{name}", backend="odd") is None, name
 
@@ -130,6 +146,11 @@ def test_which_nodes_are_connected_and_when_the_certificate_expires() -> None:
     assert of(samples, "hearth_node_connected", node="n1") == 1
     assert of(samples, "hearth_node_connected", node="n2") == 0
     assert of(samples, "hearth_certificate_expiry_timestamp_seconds") == 1893456000
+
+
+def test_orphans_are_counted_by_backend_node_and_kind() -> None:
+    labels = {"backend": "fast", "node": "n1", "kind": "volume"}
+    assert of(scrape(full()), "hearth_orphans", **labels) == 2
 
 
 def test_two_instances_share_nothing() -> None:

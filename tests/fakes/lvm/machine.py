@@ -34,6 +34,8 @@ class FakeLvm:
         """What the kernel says of a merge that it gave up."""
         self.unloadable: set[str] = set()
         """Modules that the kernel lacks and modprobe does not find."""
+        self.failed: set[str] = set()
+        """Disks that the kernel gave up, and of which the metadata says nothing."""
         self.pulled: set[str] = set()
         """Where there was a disk: nobody can read a header there."""
         self.guard = threading.RLock()

@@ -25,6 +25,7 @@ from drivers.lvm.headers import Fingerprint
 from drivers.lvm.machine import Machine
 from drivers.model import Connection
 from tests.fakes.lvm.machine import FakeLvm
+from tests.fakes.lvm.report import raid
 from tests.fakes.lvm.state import EXTENT, Device, Logical, State
 
 READING = re.compile(r"^lvm (fullreport|pvs)|--test")
@@ -123,6 +124,8 @@ class Process:
             if lv.type == "thin-pool":
                 rest = "- rw no_discard_passdown error_if_no_space - 1024"
                 return (devicemapper.Target("thin-pool", f"{self.lvm.fill} {rest}"),)
+            if lv.images and not state.cows(lv):
+                return (devicemapper.Target("raid", raid(state, lv, self.lvm.failed)),)
             for cow in state.cows(lv):
                 if cow.merging:
                     return (devicemapper.Target("snapshot-merge", self.lvm.merge(cow)),)

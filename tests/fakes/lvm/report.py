@@ -68,11 +68,24 @@ def _lv(state: State, lv: Logical) -> Row:
         "pool_lv": _name(state, lv.pool),
         "lv_role": ",".join([lv.roles, *_relations(state, lv)]),
         "lv_merging": "merging" if lv.merging else "",
-        "lv_health_status": "",
+        "lv_health_status": "partial" if is_partial(state, lv) else "",
         "lv_metadata_size": str(EXTENT) if lv.type == "thin-pool" else "",
         "lv_when_full": lv.when_full,
         "lv_parent": _name(state, lv.parent),
     }
+
+
+def is_partial(state: State, lv: Logical) -> bool:
+    """Whether some of it is on a disk that is missing."""
+    parts = [lv, *state.children(lv)]
+    return any(state.disks[span.disk].missing for each in parts for span in each.spans)
+
+
+def raid(state: State, lv: Logical, failed: set[str]) -> str:
+    """What the kernel says of a RAID volume when it has given the disks in ``failed`` up."""
+    images = (state.lvs[image].spans[0].disk for image in lv.images)
+    states = "".join("D" if disk in failed else "A" for disk in images)
+    return f"{lv.type} {len(lv.images)} {states} 8192/8192 idle 0 0 -"
 
 
 def _relations(state: State, lv: Logical) -> list[str]:

@@ -199,12 +199,19 @@ def test_one_that_cannot_be_wiped_does_not_hold_the_others_up(lvm: FakeLvm) -> N
     stuck = lvm.lv("del-0")
     lvm.state.activate(stuck)
     lvm.device(stuck).opened = 1
-    with life(lvm):
+    with life(lvm) as second:
         lvm.wait_for(lambda: lvm.names() == ["del-0"])
+        lvm.wait_for(lambda: counts(second) == (1, 1, 8 * MIB))
         lvm.device(stuck).opened = 0
     with life(lvm) as third:
         third.drained()
+        lvm.wait_for(lambda: counts(third) == (0, 0, 4 * MIB))
     assert lvm.names() == []
+
+
+def counts(alive: Life) -> tuple[int, int, int]:
+    told = alive.driver.get_volume_stats({}, refresh=False)
+    return told.wiping, told.unwipeable, told.wiped
 
 
 def test_a_volume_that_an_administrator_rescued_is_not_wiped(lvm: FakeLvm) -> None:
