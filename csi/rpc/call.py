@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -85,8 +86,11 @@ class Outcome:
     bug: Exception | None = None
 
 
-class Call:
-    """One RPC as gRPC calls it: bytes in, a message or an abort out."""
+Raw = TypeVar("Raw")
+
+
+class Around(ABC, Generic[Raw]):
+    """What every RPC has around it that gives one answer to the ``Raw`` that gRPC hands over."""
 
     def __init__(
         self,
@@ -107,7 +111,7 @@ class Call:
         routine = rpc.name in ROUTINE or rpc.name.endswith("Capabilities")
         self._level = logging.DEBUG if routine else logging.INFO
 
-    def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message | bytes:
+    def __call__(self, raw: Raw, context: grpc.ServicerContext) -> Message | bytes:
         began = time.monotonic()
         self._observer.call_began()
         request = self._rpc.request()
@@ -120,9 +124,9 @@ class Call:
             context.abort(outcome.code, outcome.message)
         return outcome.response
 
-    def _outcome(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Outcome:
+    def _outcome(self, request: Message, raw: Raw, context: grpc.ServicerContext) -> Outcome:
         try:
-            self._admit(context)
+            self._admit(context, self._rpc.path)
             with self._gate.entered():
                 response = self._answer(request, raw)
         except StorageError as error:
@@ -135,6 +139,28 @@ class Call:
             return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)
         return Outcome(grpc.StatusCode.OK, response)
 
+    @abstractmethod
+    def _answer(self, request: Message, raw: Raw) -> Message | bytes:
+        """What the handler answers; ``request`` is filled from ``raw``, for the log."""
+
+    def _proper(self, response: object) -> Message:
+        if not isinstance(response, self._rpc.response):
+            raise TypeError(f"{self._rpc.path} returned a {type(response).__name__}")
+        return response
+
+    def _tell(self, request: Message, outcome: Outcome, seconds: float) -> None:
+        messages = [request]
+        if isinstance(outcome.response, Message):
+            messages.append(outcome.response)
+        level = self._level
+        if outcome.code is not grpc.StatusCode.OK:
+            level = logging.ERROR if outcome.bug else logging.WARNING
+        tell(self._rpc, messages, outcome, seconds, level)
+
+
+class Call(Around[bytes]):
+    """One RPC as gRPC calls it: bytes in, a message or an abort out."""
+
     def _answer(self, request: Message, raw: bytes) -> Message | bytes:
         parse(request, raw)
         checks.check(request)
@@ -142,26 +168,28 @@ class Call:
         response = self._rpc.method(request, *passed)
         if self._rpc.passes and isinstance(response, bytes):
             return response
-        if not isinstance(response, self._rpc.response):
-            raise TypeError(f"{self._rpc.path} returned a {type(response).__name__}")
-        return response
+        return self._proper(response)
 
-    def _tell(self, request: Message, outcome: Outcome, seconds: float) -> None:
-        objects = _objects(request)
-        if isinstance(outcome.response, Message):
-            objects |= _objects(outcome.response)
-        facts = {"method": self._rpc.path, "code": outcome.code.name, "seconds": round(seconds, 6)}
-        log.log(
-            _level(outcome, self._level),
-            "%s %s in %.3f s%s%s",
-            self._rpc.path,
-            outcome.code.name,
-            seconds,
-            "".join(f" {name}={value!r}" for name, value in objects.items()),
-            _why(request, outcome),
-            extra={"facts": facts | objects},
-            exc_info=outcome.bug,
-        )
+
+def tell(
+    rpc: Rpc, messages: Sequence[Message], outcome: Outcome, seconds: float, level: int
+) -> None:
+    """The line of a call that has ended, with what ``messages`` (the request first) say it was about."""
+    objects: dict[str, str] = {}
+    for message in messages:
+        objects |= _objects(message)
+    facts = {"method": rpc.path, "code": outcome.code.name, "seconds": round(seconds, 6)}
+    log.log(
+        level,
+        "%s %s in %.3f s%s%s",
+        rpc.path,
+        outcome.code.name,
+        seconds,
+        "".join(f" {name}={value!r}" for name, value in objects.items()),
+        _why(messages[0], outcome),
+        extra={"facts": facts | objects},
+        exc_info=outcome.bug,
+    )
 
 
 @contextmanager
@@ -202,12 +230,6 @@ def _objects(message: Message) -> dict[str, str]:
         elif isinstance(value, Message):
             found |= _objects(value)
     return found
-
-
-def _level(outcome: Outcome, usual: int) -> int:
-    if outcome.code is grpc.StatusCode.OK:
-        return usual
-    return logging.ERROR if outcome.bug else logging.WARNING
 
 
 def _why(request: Message, outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import cast
 
 import grpc
 
@@ -16,6 +17,10 @@ from drivers import errors
 
 class Denied(errors.StorageError):
     """The caller is somebody, but nobody who may call this."""
+
+
+class Left(errors.StorageError):
+    """The caller has gone in the middle of a call, and nobody waits for what it comes to."""
 
 
 class Answered(errors.StorageError):
@@ -37,6 +42,7 @@ CODES: Mapping[type[BaseException], grpc.StatusCode] = MappingProxyType(
         errors.Busy: grpc.StatusCode.ABORTED,
         errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
         Denied: grpc.StatusCode.PERMISSION_DENIED,
+        Left: grpc.StatusCode.CANCELLED,
     }
 )
 
@@ -62,6 +68,18 @@ def text(message: str) -> str:
     if len(encoded) <= LIMIT:
         return encoded.decode("utf-8")
     return encoded[: LIMIT - 3].decode("utf-8", "ignore") + "…"
+
+
+def named(answer: Answered) -> errors.StorageError:
+    """The error that the other process had, as far as its code tells, for whoever acts on its class.
+
+    What has no name there is `Unavailable`: a later call may be answered otherwise.
+    """
+    if answer.code is grpc.StatusCode.UNIMPLEMENTED:
+        return errors.Unsupported(f"the Hearth that was asked does not know this call: {answer}")
+    kinds = (kind for kind, code in CODES.items() if code is answer.code)
+    kind = next(kinds, errors.Unavailable)
+    return cast("errors.StorageError", kind(str(answer)))
 
 
 def is_exhausted(error: Answered) -> bool:
