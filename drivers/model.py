@@ -104,7 +104,8 @@ class Properties:
     """What a PersistentVolume needs to be written again from the backend alone.
 
     All of it are strings of other people: data, never part of a command without validation.
-    An empty string or tuple says "not told".
+    An empty string or tuple says "not told". ``image`` is the SHA-256 of the image that the volume was
+    made to begin with: beside a content that is BLANK or FORMATTING it says that not all of it is there.
     """
 
     mode: VolumeMode = VolumeMode.FILESYSTEM
@@ -115,6 +116,7 @@ class Properties:
     pv_name: str = ""
     storage_class: str = ""
     mkfs_options: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,12 @@ class Volume:
     options: Mapping[str, str] = field(default_factory=dict)
     source: Source | None = None
     zeroed: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is being filled from an image, or was when that broke off: nobody may use it."""
+        unfinished = self.content in (Content.BLANK, Content.FORMATTING)
+        return unfinished and bool(self.properties.image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ def _properties_fields(properties: Properties) -> dict[str, str]:
         "pv": properties.pv_name,
         "class": properties.storage_class,
         "mkfs": properties.mkfs_options,
+        "image": properties.image,
     }
 
 
@@ -208,6 +209,7 @@ def _properties(fields: Mapping[str, str]) -> Properties:
         pv_name=fields.get("pv", ""),
         storage_class=fields.get("class", ""),
         mkfs_options=fields.get("mkfs", ""),
+        image=fields.get("image", ""),
     )
 
 
