@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import grpc
 
 from csi.rpc.endpoint import path, target
-from csi.rpc.status import Answered
+from csi.rpc.status import KIND, Answered
 from csi.rpc.tls import Bundle, Certificates
 from csi.spec import manage_pb2
 from drivers.exec import remaining
@@ -61,6 +61,18 @@ class Peer:
         with self._answering():
             call: Callable[..., bytes] = self._channel().unary_unary(rpc)
             return call(request, timeout=timeout)
+
+    def send(self, rpc: str, requests: Iterator[bytes]) -> bytes:
+        """The bytes of the answer to a stream of requests; raises as `forward`."""
+        with self._answering():
+            call: Callable[..., bytes] = self._channel().stream_unary(rpc)
+            return call(requests)
+
+    def stream(self, rpc: str, request: bytes) -> Iterator[bytes]:
+        """The bytes of the answers to ``request``; raises as `forward`."""
+        with self._answering():
+            call: Callable[..., Iterator[bytes]] = self._channel().unary_stream(rpc)
+            yield from call(request)
 
     def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]:
         """The states of the node's backends, as they change. Raises `Answered` when that breaks off."""
@@ -113,4 +125,11 @@ class Peer:
         code, text = error.code(), error.details() or ""
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return Answered(code, f"node {self.name} ({self.address}): {text}")
-        return Answered(code, text)
+        return Answered(code, text, _kind(error))
+
+
+def _kind(error: grpc.RpcError) -> str:
+    """The class of the error, if the other side is one of ours that tells it."""
+    metadata = dict(error.trailing_metadata() or ())
+    kind = metadata.get(KIND, "")
+    return kind if isinstance(kind, str) else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import cast
 
 import grpc
 
@@ -26,8 +25,10 @@ class Left(errors.StorageError):
 class Answered(errors.StorageError):
     """What another process of ours answered, to be passed on as it is."""
 
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, kind: str = "") -> None:
+        """``kind`` is the name of the error's class, as far as the other process told it."""
         self.code = code
+        self.kind = kind
         super().__init__(message)
 
 
@@ -47,9 +48,29 @@ CODES: Mapping[type[BaseException], grpc.StatusCode] = MappingProxyType(
 )
 
 
+KIND = "hearth-error"
+"""The key under which the name of the error's class travels behind an answer: codes are coarser."""
+
+
 # A byte outside of printable ASCII travels as three, and peers built on gRPC's C core begin to
 # refuse headers of more than 8 KiB.
 LIMIT = 2048
+
+
+PLAIN: tuple[type[errors.StorageError], ...] = (
+    errors.Invalid,
+    errors.Unsupported,
+    errors.NotFound,
+    errors.Exists,
+    errors.OutOfRange,
+    errors.Exhausted,
+    errors.Precondition,
+    errors.InUse,
+    errors.Busy,
+    errors.Unavailable,
+    Denied,
+)
+"""Those that are made of their message alone, so that they can be made again on the other side."""
 
 
 def code(error: BaseException) -> grpc.StatusCode:
@@ -77,9 +98,11 @@ def named(answer: Answered) -> errors.StorageError:
     """
     if answer.code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.Unsupported(f"the Hearth that was asked does not know this call: {answer}")
-    kinds = (kind for kind, code in CODES.items() if code is answer.code)
-    kind = next(kinds, errors.Unavailable)
-    return cast("errors.StorageError", kind(str(answer)))
+    told = getattr(errors, answer.kind, None)
+    if told in PLAIN and code(told("")) is answer.code:
+        return told(str(answer))
+    kinds = (kind for kind in PLAIN if CODES.get(kind) is answer.code)
+    return next(kinds, errors.Unavailable)(str(answer))
 
 
 def is_exhausted(error: Answered) -> bool:

@@ -91,7 +91,7 @@ class Backend(google.protobuf.message.Message):
     storage: builtins.str
     """The storage's own name: a volume group."""
     provisioned: builtins.int
-    """The bytes that its volumes were promised, and those that still wait to be wiped."""
+    """The bytes that its volumes were promised, and how many deleted ones still wait to be wiped."""
     wiping: builtins.int
     revision: builtins.str
     """Changes when anything is added, removed or adopted: whoever keeps a list asks for it again."""
@@ -237,13 +237,14 @@ class Volume(google.protobuf.message.Message):
     REFERENCE_FIELD_NUMBER: builtins.int
     MAY_BE_DELETED_FIELD_NUMBER: builtins.int
     IN_USE_FIELD_NUMBER: builtins.int
+    PARTIAL_FIELD_NUMBER: builtins.int
     id: builtins.str
     backend: builtins.str
     size: builtins.int
     content: builtins.str
     """blank, formatting, formatted, inherited or adopted."""
     source: builtins.str
-    """Snapshot or volume it was made from: "snapshot:ID", "volume:ID", or nothing."""
+    """What it was made from: "snapshot:ID", "volume:ID", "image:SHA256", or nothing."""
     owner: builtins.str
     """Who adopted it and what it is called in the storage; both empty for a volume made by Hearth."""
     reference: builtins.str
@@ -251,6 +252,8 @@ class Volume(google.protobuf.message.Message):
     """Whether DeleteVolume may delete it: always true for a volume made by Hearth."""
     in_use: builtins.bool
     """Whether it is connected on this node: then it cannot be released."""
+    partial: builtins.bool
+    """Whether an image is being copied into it, or was when that broke off: nobody can use it."""
     @property
     def properties(self) -> Global___Properties: ...
     def __init__(
@@ -266,9 +269,10 @@ class Volume(google.protobuf.message.Message):
         reference: builtins.str = ...,
         may_be_deleted: builtins.bool = ...,
         in_use: builtins.bool = ...,
+        partial: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["properties", b"properties"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "content", b"content", "id", b"id", "in_use", b"in_use", "may_be_deleted", b"may_be_deleted", "owner", b"owner", "properties", b"properties", "reference", b"reference", "size", b"size", "source", b"source"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "content", b"content", "id", b"id", "in_use", b"in_use", "may_be_deleted", b"may_be_deleted", "owner", b"owner", "partial", b"partial", "properties", b"properties", "reference", b"reference", "size", b"size", "source", b"source"]) -> None: ...
 
 Global___Volume: typing_extensions.TypeAlias = Volume
 
@@ -901,6 +905,7 @@ class ImageHead(google.protobuf.message.Message):
     SHA256_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     PROPERTIES_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
     name: builtins.str
     backend: builtins.str
     volume_size: builtins.int
@@ -908,6 +913,8 @@ class ImageHead(google.protobuf.message.Message):
     image_size: builtins.int
     sha256: builtins.str
     """The hex digest of the image."""
+    dry_run: builtins.bool
+    """Check what can be known before the bytes are, and make nothing."""
     @property
     def options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """The driver's own parameters of a StorageClass, without prefix."""
@@ -924,9 +931,10 @@ class ImageHead(google.protobuf.message.Message):
         sha256: builtins.str = ...,
         options: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         properties: Global___Properties | None = ...,
+        dry_run: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["properties", b"properties"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "image_size", b"image_size", "name", b"name", "options", b"options", "properties", b"properties", "sha256", b"sha256", "volume_size", b"volume_size"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "dry_run", b"dry_run", "image_size", b"image_size", "name", b"name", "options", b"options", "properties", b"properties", "sha256", b"sha256", "volume_size", b"volume_size"]) -> None: ...
 
 Global___ImageHead: typing_extensions.TypeAlias = ImageHead
 
