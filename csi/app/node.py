@@ -183,7 +183,7 @@ class _Services:
         return Server(door, services, self.metrics, alpha=self._alpha, admit=admit)
 
     def divided(self, kubelet: Door, serving: Serving, remote: Remote) -> Sequence[Serves]:
-        """For kubelet, the rest of Hearth and an administrator; last, when all can be had, the registration."""
+        """For kubelet, for all of Hearth, for an administrator; last, when they can be had, the registration."""
         certificates = Certificates(remote.tls)
         self.metrics.show_expiry(lambda: certificates.current().expires)
         port = self.remote = TlsPort(*parse(remote.listen), certificates)
