@@ -7,10 +7,12 @@
     │   └── Unsupported    the backend lacks the feature asked for
     ├── NotFound           the object is provably absent
     ├── Exists             the name is taken by something incompatible
+    │   └── AlreadyManaged ... the object to bring in is a volume or snapshot of ours
     ├── OutOfRange         a size that can never be served here
     ├── Exhausted          no room here and now; another node may have some
     ├── Precondition       the object's state forbids it until somebody changes that state
-    │   └── InUse          ... because somebody has it open or depends on it
+    │   ├── InUse          ... because somebody has it open or depends on it
+    │   └── Unmanageable   ... it exists, and cannot be brought in as it is
     ├── Busy               another operation on the object is running; ask again
     │   └── InProgress     ... and it is the very operation that was asked for
     └── Unavailable        the backend cannot do or tell it now
@@ -25,6 +27,8 @@ Messages are for the person reading ``kubectl describe pvc``: the object, the fa
 """
 
 from __future__ import annotations
+
+from drivers.manageable import Obstacle
 
 
 class StorageError(Exception):
@@ -47,6 +51,10 @@ class Exists(StorageError):
     """The name is taken by an object that does not satisfy the request."""
 
 
+class AlreadyManaged(Exists):
+    """The object that was to be brought in is ours already. The message says as what, and for whom."""
+
+
 class OutOfRange(StorageError):
     """No volume of that size can exist here, however much room there is."""
 
@@ -61,6 +69,14 @@ class Precondition(StorageError):
 
 class InUse(Precondition):
     """The object is open, mounted, or others depend on it. The message names them."""
+
+
+class Unmanageable(Precondition):
+    """An object that exists cannot be brought in as it is; ``obstacle`` says why, for programs too."""
+
+    def __init__(self, message: str, obstacle: Obstacle) -> None:
+        super().__init__(message)
+        self.obstacle = obstacle
 
 
 class Busy(StorageError):

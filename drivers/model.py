@@ -135,6 +135,16 @@ class VolumeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is kept of an object that somebody else made: its ``original`` name there, the ``owner`` who
+    asked for it, and whether it may be deleted (``allow_delete``)."""
+
+    original: str
+    owner: str
+    allow_delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A volume that exists and is finished.
 
@@ -142,7 +152,8 @@ class Volume:
     and growth do not change. ``options`` are the effective values of the driver's parameters, as
     strings. ``zeroed`` promises that every byte reads as zero while the
     content is BLANK; without it, only the first and the last MiB do, and between them may lie what
-    somebody else left: whoever relies on zeros must write them.
+    somebody else left: whoever relies on zeros must write them. ``adopted`` is None for a volume that
+    was made here.
     """
 
     id: VolumeId
@@ -153,6 +164,7 @@ class Volume:
     options: Mapping[str, str] = field(default_factory=dict)
     source: Source | None = None
     zeroed: bool = False
+    adopted: Adoption | None = None
 
     @property
     def is_partial(self) -> bool:
@@ -189,6 +201,7 @@ class Snapshot:
     properties: Properties = Properties()
     labels: Mapping[str, str] = field(default_factory=dict)
     usable: bool = True
+    adopted: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True)
