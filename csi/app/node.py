@@ -16,6 +16,7 @@ from csi.app import version
 from csi.app.callers import callers
 from csi.app.identity import plugin
 from csi.app.life import GRACE, App, Serves, Status, pages
+from csi.controller.adoption import Adoption
 from csi.controller.capacity import Capacities
 from csi.controller.convert import Place
 from csi.controller.inventory import Inventory
@@ -115,6 +116,8 @@ class NodeApp(App):
         super().__init__(servers, web, services.backends, services.status, grace)
         self.backends = services.backends
         self.provisioner = services.provisioner
+        self.inventory = services.inventory
+        self.adoption = services.adoption
         self.metrics = services.metrics
         self.remote = services.remote
         """Where the rest of Hearth calls."""
@@ -170,20 +173,21 @@ class _Services:
         mounts = Mounts(settings.kubelet_directory, door)
         check_flags = partial(_check_flags, filesystems(door, mounts))
         self.provisioner = Provisioner(backends, locks, settings.node, check_flags)
-        inventory = Inventory(backends, check_flags)
+        inventory = self.inventory = Inventory(backends, check_flags)
         place = Place(settings.topology_key, settings.node)
         rpcs = announced(drivers.values(), alpha=alpha)
         here = Here(settings.node, {settings.topology_key: settings.node}, alpha)
         self.identity = Identity(plugin(settings.driver_name, drivers), self.status.ready)
         self.controller = Controller(self.provisioner, inventory, Capacities(backends), place, rpcs)
         self.node = Node(rules(backends, locks, mounts, door), here)
-        self.manage = Manage(settings.node, backends, self.provisioner, inventory)
+        self.adoption = Adoption(backends, locks)
+        self.manage = Manage(settings.node, backends, self.provisioner, inventory, self.adoption)
 
     def server(self, door: Door, *services: object, admit: Admit = everybody) -> Server:
         return Server(door, services, self.metrics, alpha=self._alpha, admit=admit)
 
     def divided(self, kubelet: Door, serving: Serving, remote: Remote) -> Sequence[Serves]:
-        """For kubelet, for all of Hearth, for an administrator; last, when they can be had, the registration."""
+        """For kubelet, for all of Hearth, for an administrator; when they can be had, the registration."""
         certificates = Certificates(remote.tls)
         self.metrics.show_expiry(lambda: certificates.current().expires)
         port = self.remote = TlsPort(*parse(remote.listen), certificates)

@@ -9,6 +9,7 @@ from csi.controller.paging import Page, Where
 from csi.spec import manage_pb2 as pb
 from drivers.backends import Backend, Backends
 from drivers.errors import Invalid
+from drivers.interface import ManageDriver
 from drivers.model import (
     INFINITE,
     Capacity,
@@ -36,6 +37,7 @@ def watched(node: str, backends: Backends) -> pb.WatchBackendsResponse:
 
 
 def _backend(backend: Backend, stats: VolumeStats) -> pb.Backend:
+    driver = backend.driver
     return pb.Backend(
         name=backend.name,
         id=backend.id or "",
@@ -51,7 +53,14 @@ def _backend(backend: Backend, stats: VolumeStats) -> pb.Backend:
         metadata_ratio=stats.metadata_ratio,
         provisioned=stats.provisioned_capacity,
         wiping=stats.wiping,
+        storage=driver.storage_name if isinstance(driver, ManageDriver) else "",
+        revision=_revision(stats),
     )
+
+
+def _revision(stats: VolumeStats) -> str:
+    """Differs when something was added or removed, as far as the driver's numbers show it."""
+    return f"{stats.volumes}-{stats.snapshots}-{stats.provisioned_capacity}-{stats.free_capacity}"
 
 
 def _capacity(capacity: Capacity) -> pb.Capacity:
@@ -74,7 +83,9 @@ def volume(record: Volume, backend: str) -> pb.Volume:
         content=record.content.value,
         properties=properties(record.properties),
         source=_source(record),
-        may_be_deleted=True,
+        owner=record.adopted.owner if record.adopted else "",
+        reference=record.adopted.original if record.adopted else "",
+        may_be_deleted=record.adopted is None or record.adopted.allow_delete,
         partial=record.is_partial,
     )
 
@@ -105,6 +116,8 @@ def snapshot(record: Snapshot, backend: str) -> pb.Snapshot:
         usable=record.usable,
         properties=properties(record.properties),
         labels=dict(record.labels),
+        owner=record.adopted.owner if record.adopted else "",
+        reference=record.adopted.original if record.adopted else "",
     )
 
 

@@ -8,9 +8,11 @@ from functools import partial
 from itertools import count
 from typing import BinaryIO, cast
 
+from csi.controller.adoption import Adoption
 from csi.controller.inventory import Inventory
+from csi.controller.paging import Where
 from csi.controller.provisioner import Provisioner
-from csi.manage import convert, images
+from csi.manage import convert, existing, images
 from csi.spec import manage_pb2 as pb
 from drivers.backends import Backends
 from drivers.errors import Invalid
@@ -30,12 +32,14 @@ class Manage:
         backends: Backends,
         provisioner: Provisioner,
         inventory: Inventory,
+        adoption: Adoption,
         look: float = LOOK,
     ) -> None:
         self._node = node
         self._backends = backends
         self._provisioner = provisioner
         self._inventory = inventory
+        self._adoption = adoption
         self._look = look
 
     def WatchBackends(
@@ -72,6 +76,47 @@ class Manage:
             backend=request.backend,
         )
         return convert.snapshots(page, self._inventory.backend_of)
+
+    def ListManageableVolumes(self, request: pb.ListManageableRequest) -> pb.ListManageableResponse:
+        name = self._adoption.backend(request.backend, "").name
+        return existing.page(self._adoption.volumes(name, existing.query(request)), name)
+
+    def ListManageableSnapshots(
+        self, request: pb.ListManageableRequest
+    ) -> pb.ListManageableResponse:
+        name = self._adoption.backend(request.backend, "").name
+        return existing.page(self._adoption.snapshots(name, existing.query(request)), name)
+
+    def ListOrphans(self, request: pb.ListOrphansRequest) -> pb.ListOrphansResponse:
+        unfinished = self._adoption.orphans(request.backend)
+        partial_ = self._inventory.volumes(Where(), request.backend).items
+        return existing.orphans(unfinished, partial_, self._inventory.backend_of)
+
+    def ManageVolume(self, request: pb.ManageVolumeRequest) -> pb.ManageVolumeResponse:
+        backend = self._adoption.backend(request.backend, request.storage)
+        spec, reference = existing.wanted(request), existing.reference(request.reference)
+        made = self._adoption.manage(backend, spec, reference, rehearse=request.dry_run)
+        return pb.ManageVolumeResponse(volume=existing.volume(made, backend.name, spec))
+
+    def UnmanageVolume(self, request: pb.UnmanageVolumeRequest) -> pb.UnmanageVolumeResponse:
+        adoption, volume_id = self._adoption, request.volume_id
+        left = adoption.unmanage(volume_id, request.name, rehearse=request.dry_run)
+        where = existing.told(left.reference)
+        return pb.UnmanageVolumeResponse(storage=left.storage, reference=where)
+
+    def ManageSnapshot(self, request: pb.ManageSnapshotRequest) -> pb.ManageSnapshotResponse:
+        backend = self._adoption.backend(request.backend, request.storage)
+        spec, reference = existing.wanted_snapshot(request), existing.reference(request.reference)
+        made = self._adoption.manage_snapshot(
+            backend, spec, reference, of=request.volume_id, rehearse=request.dry_run
+        )
+        return pb.ManageSnapshotResponse(snapshot=existing.snapshot(made, backend.name, spec))
+
+    def UnmanageSnapshot(self, request: pb.UnmanageSnapshotRequest) -> pb.UnmanageSnapshotResponse:
+        adoption, snapshot_id = self._adoption, request.snapshot_id
+        left = adoption.unmanage_snapshot(snapshot_id, request.name, rehearse=request.dry_run)
+        where = existing.told(left.reference)
+        return pb.UnmanageSnapshotResponse(storage=left.storage, reference=where)
 
     def RevertVolume(self, request: pb.RevertVolumeRequest) -> pb.RevertVolumeResponse:
         revert = self._inventory.revertible if request.dry_run else self._provisioner.revert

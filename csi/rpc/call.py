@@ -80,14 +80,14 @@ class Rpc:
 class Outcome:
     """How a call ended. ``response`` is set exactly if ``code`` is OK, ``bug`` if this is one.
 
-    ``kind`` is the name of the error's class.
+    ``told`` travels behind the answer.
     """
 
     code: grpc.StatusCode
     response: Message | bytes | None = None
     message: str = ""
     bug: Exception | None = None
-    kind: str = ""
+    told: tuple[tuple[str, str], ...] = ()
 
 
 Raw = TypeVar("Raw")
@@ -125,7 +125,7 @@ class Around(ABC, Generic[Raw]):
             self._tell(request, outcome, seconds)
         self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
         if outcome.response is None:
-            context.set_trailing_metadata(((status.KIND, outcome.kind),))
+            context.set_trailing_metadata(outcome.told)
             context.abort(outcome.code, outcome.message)
         return outcome.response
 
@@ -138,8 +138,8 @@ class Around(ABC, Generic[Raw]):
             code = status.code(error)
             unnamed = code is grpc.StatusCode.INTERNAL and not isinstance(error, status.Answered)
             bug = error if unnamed else None
-            text, kind = status.text(str(error)), type(error).__name__
-            return Outcome(code, message=text, bug=bug, kind=kind)
+            text = status.text(str(error))
+            return Outcome(code, message=text, bug=bug, told=status.told(error))
         except Exception as error:  # noqa: BLE001 - the edge: what comes here is a bug, and logged
             message = "internal error, see the plugin's log"
             return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)

@@ -7,13 +7,14 @@ have come from.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import grpc
 
 from csi.rpc.endpoint import path, target
-from csi.rpc.status import KIND, Answered
+from csi.rpc.status import HINDRANCE, KIND, Answered
 from csi.rpc.tls import Bundle, Certificates
 from csi.spec import manage_pb2
 from drivers.exec import remaining
@@ -125,11 +126,7 @@ class Peer:
         code, text = error.code(), error.details() or ""
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return Answered(code, f"node {self.name} ({self.address}): {text}")
-        return Answered(code, text, _kind(error))
-
-
-def _kind(error: grpc.RpcError) -> str:
-    """The class of the error, if the other side is one of ours that tells it."""
-    metadata = dict(error.trailing_metadata() or ())
-    kind = metadata.get(KIND, "")
-    return kind if isinstance(kind, str) else ""
+        # The stubs have it otherwise.
+        pairs = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+        behind = {key: str(value) for key, value in pairs}
+        return Answered(code, text, behind.get(KIND, ""), behind.get(HINDRANCE, ""))

@@ -7,11 +7,13 @@ node. So only `Exhausted` becomes it, and the server sets no limit of gRPC's tha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 import grpc
 
 from drivers import errors
+from drivers.manageable import Hindrance, Obstacle
 
 
 class Denied(errors.StorageError):
@@ -25,10 +27,16 @@ class Left(errors.StorageError):
 class Answered(errors.StorageError):
     """What another process of ours answered, to be passed on as it is."""
 
-    def __init__(self, code: grpc.StatusCode, message: str, kind: str = "") -> None:
-        """``kind`` is the name of the error's class, as far as the other process told it."""
+    def __init__(
+        self, code: grpc.StatusCode, message: str, kind: str = "", hindrance: str = ""
+    ) -> None:
+        """``kind`` is the name of the error's class, as far as the other process told it.
+
+        ``hindrance`` is that of an `Unmanageable`.
+        """
         self.code = code
         self.kind = kind
+        self.hindrance = hindrance
         super().__init__(message)
 
 
@@ -50,6 +58,8 @@ CODES: Mapping[type[BaseException], grpc.StatusCode] = MappingProxyType(
 
 KIND = "hearth-error"
 """The key under which the name of the error's class travels behind an answer: codes are coarser."""
+HINDRANCE = "hearth-hindrance"
+"""... and that of what hinders an object from being brought in."""
 
 
 # A byte outside of printable ASCII travels as three, and peers built on gRPC's C core begin to
@@ -62,6 +72,7 @@ PLAIN: tuple[type[errors.StorageError], ...] = (
     errors.Unsupported,
     errors.NotFound,
     errors.Exists,
+    errors.AlreadyManaged,
     errors.OutOfRange,
     errors.Exhausted,
     errors.Precondition,
@@ -83,6 +94,14 @@ def code(error: BaseException) -> grpc.StatusCode:
     return grpc.StatusCode.INTERNAL
 
 
+def told(error: BaseException) -> tuple[tuple[str, str], ...]:
+    """What travels behind an answer beside its code, for `named` on the other side."""
+    if isinstance(error, errors.Unmanageable):
+        kind = (KIND, type(error).__name__)
+        return kind, (HINDRANCE, error.obstacle.hindrance.value)
+    return ((KIND, type(error).__name__),)
+
+
 def text(message: str) -> str:
     """``message`` as a status can carry it: UTF-8, and at most `LIMIT` bytes of it."""
     encoded = message.encode("utf-8", "replace")
@@ -98,9 +117,12 @@ def named(answer: Answered) -> errors.StorageError:
     """
     if answer.code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.Unsupported(f"the Hearth that was asked does not know this call: {answer}")
-    told = getattr(errors, answer.kind, None)
-    if told in PLAIN and code(told("")) is answer.code:
-        return told(str(answer))
+    with suppress(ValueError):
+        obstacle = Obstacle(Hindrance(answer.hindrance), str(answer))
+        return errors.Unmanageable(str(answer), obstacle)
+    same = next((kind for kind in PLAIN if kind.__name__ == answer.kind), None)
+    if same is not None and code(same("")) is answer.code:
+        return same(str(answer))
     kinds = (kind for kind in PLAIN if CODES.get(kind) is answer.code)
     return next(kinds, errors.Unavailable)(str(answer))
 

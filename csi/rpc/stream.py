@@ -63,6 +63,7 @@ class Stream:
             raise
         except StorageError as error:
             outcome = Outcome(status.code(error), message=status.text(str(error)))
+            context.set_trailing_metadata(status.told(error))
             context.abort(outcome.code, outcome.message)
         finally:
             seconds = time.monotonic() - began

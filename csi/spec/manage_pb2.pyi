@@ -462,6 +462,9 @@ class Manageable(google.protobuf.message.Message):
     MANAGER_FIELD_NUMBER: builtins.int
     FS_TYPE_FIELD_NUMBER: builtins.int
     ORIGIN_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    MODE_FIELD_NUMBER: builtins.int
     backend: builtins.str
     size: builtins.int
     safe: builtins.bool
@@ -472,6 +475,11 @@ class Manageable(google.protobuf.message.Message):
     """Who manages it, as far as that can be told: "hearth", another driver, or nothing."""
     fs_type: builtins.str
     """The filesystem it holds; empty for none or one that is not known."""
+    id: builtins.str
+    """If it is Hearth's already: its id, and who brought it in."""
+    owner: builtins.str
+    mode: builtins.str
+    """"filesystem" or "block", whichever fits what it holds; empty if nobody looked."""
     @property
     def reference(self) -> Global___Reference: ...
     @property
@@ -490,9 +498,12 @@ class Manageable(google.protobuf.message.Message):
         manager: builtins.str = ...,
         fs_type: builtins.str = ...,
         origin: Global___Reference | None = ...,
+        id: builtins.str = ...,
+        owner: builtins.str = ...,
+        mode: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["origin", b"origin", "reference", b"reference"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fs_type", b"fs_type", "manager", b"manager", "message", b"message", "origin", b"origin", "reason", b"reason", "reference", b"reference", "safe", b"safe", "size", b"size"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fs_type", b"fs_type", "id", b"id", "manager", b"manager", "message", b"message", "mode", b"mode", "origin", b"origin", "owner", b"owner", "reason", b"reason", "reference", b"reference", "safe", b"safe", "size", b"size"]) -> None: ...
 
 Global___Manageable: typing_extensions.TypeAlias = Manageable
 
@@ -504,11 +515,15 @@ class ListManageableRequest(google.protobuf.message.Message):
     MAX_ENTRIES_FIELD_NUMBER: builtins.int
     STARTING_TOKEN_FIELD_NUMBER: builtins.int
     SORT_FIELD_NUMBER: builtins.int
+    PROBE_FIELD_NUMBER: builtins.int
     backend: builtins.str
+    """Its name; may be empty where there is only one."""
     max_entries: builtins.int
     starting_token: builtins.str
     sort: builtins.str
     """"name" (if empty) or "size"; the largest first."""
+    probe: builtins.bool
+    """Look what each object of the page holds, for which inactive ones are activated for a moment."""
     def __init__(
         self,
         *,
@@ -516,8 +531,9 @@ class ListManageableRequest(google.protobuf.message.Message):
         max_entries: builtins.int = ...,
         starting_token: builtins.str = ...,
         sort: builtins.str = ...,
+        probe: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "max_entries", b"max_entries", "sort", b"sort", "starting_token", b"starting_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "max_entries", b"max_entries", "probe", b"probe", "sort", b"sort", "starting_token", b"starting_token"]) -> None: ...
 
 Global___ListManageableRequest: typing_extensions.TypeAlias = ListManageableRequest
 
@@ -549,11 +565,14 @@ class Orphan(google.protobuf.message.Message):
     SIZE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
     backend: builtins.str
     size: builtins.int
     reason: builtins.str
-    """A word for programs (creating, deleting, temporary, illegible), and a sentence for people."""
+    """A word for programs (unfinished, partial), and a sentence for people."""
     message: builtins.str
+    id: builtins.str
+    """The id that its marks tell, if they do."""
     @property
     def reference(self) -> Global___Reference: ...
     def __init__(
@@ -564,9 +583,10 @@ class Orphan(google.protobuf.message.Message):
         size: builtins.int = ...,
         reason: builtins.str = ...,
         message: builtins.str = ...,
+        id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "message", b"message", "reason", b"reason", "reference", b"reference", "size", b"size"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "id", b"id", "message", b"message", "reason", b"reason", "reference", b"reference", "size", b"size"]) -> None: ...
 
 Global___Orphan: typing_extensions.TypeAlias = Orphan
 
@@ -651,7 +671,9 @@ class ManageVolumeResponse(google.protobuf.message.Message):
 
     VOLUME_FIELD_NUMBER: builtins.int
     @property
-    def volume(self) -> Global___Volume: ...
+    def volume(self) -> Global___Volume:
+        """In a dry run without its id, which nobody knows before."""
+
     def __init__(
         self,
         *,
@@ -733,13 +755,16 @@ class ManageSnapshotRequest(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     OWNER_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
+    ALLOW_DELETE_FIELD_NUMBER: builtins.int
     name: builtins.str
     backend: builtins.str
     storage: builtins.str
     volume_id: builtins.str
-    """The volume of Hearth that it is a snapshot of."""
+    """The volume of Hearth that it must be a snapshot of; empty: whichever it is."""
     owner: builtins.str
     dry_run: builtins.bool
+    allow_delete: builtins.bool
+    """Let DeleteSnapshot delete it one day."""
     @property
     def reference(self) -> Global___Reference: ...
     @property
@@ -755,9 +780,10 @@ class ManageSnapshotRequest(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         owner: builtins.str = ...,
         dry_run: builtins.bool = ...,
+        allow_delete: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "dry_run", b"dry_run", "labels", b"labels", "name", b"name", "owner", b"owner", "reference", b"reference", "storage", b"storage", "volume_id", b"volume_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_delete", b"allow_delete", "backend", b"backend", "dry_run", b"dry_run", "labels", b"labels", "name", b"name", "owner", b"owner", "reference", b"reference", "storage", b"storage", "volume_id", b"volume_id"]) -> None: ...
 
 Global___ManageSnapshotRequest: typing_extensions.TypeAlias = ManageSnapshotRequest
 
