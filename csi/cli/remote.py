@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from csi import settings
 from csi.cli.arguments import EXIT_STATUS
-from drivers.errors import Invalid, NotFound, Unavailable
+from drivers.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from csi.cli.arguments import Commands
@@ -72,10 +72,7 @@ def node(options: argparse.Namespace) -> Iterator[ManageClient]:
     from csi.manage.client import connect
 
     with connect(options.endpoint, options.tls, options.driver) as client:
-        try:
-            yield client
-        except Unavailable as error:
-            raise Unavailable(f"{options.endpoint}: {error}") from None
+        yield client
 
 
 def volume(client: ManageClient, text: str) -> pb.Volume:
