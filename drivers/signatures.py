@@ -50,6 +50,13 @@ def read(descriptor: int, at: int, length: int) -> bytes:
     return found
 
 
+def complaint(fs_type: str, descriptor: int, size: int) -> str:
+    """What the superblock of a filesystem that is there has against being used; empty for nothing."""
+    return superblocks.complaint(
+        FsType(fs_type), lambda at, length: read(descriptor, at, length), size
+    )
+
+
 def _judged(told: dict[str, str], descriptor: int, size: int) -> Look:
     kind = told.get("TYPE", "")
     if kind not in {each.value for each in FsType}:
@@ -57,9 +64,7 @@ def _judged(told: dict[str, str], descriptor: int, size: int) -> Look:
         return _unknown(
             kind, kind or (f"a partition table ({table})" if table else "nothing known")
         )
-    words = superblocks.complaint(
-        FsType(kind), lambda at, length: read(descriptor, at, length), size
-    )
+    words = complaint(kind, descriptor, size)
     obstacle = Obstacle(Hindrance.DAMAGED_FILESYSTEM, words) if words else None
     return Found(kind, VolumeMode.FILESYSTEM), obstacle
 

@@ -59,6 +59,10 @@ class LvmDriver(
 
     Snapshots are copy-on-write for thick volumes and thin for thin ones. LVM's metadata is the only
     database: everything about a volume is in tags of its logical volume.
+
+    A logical volume that somebody else made is taken over by tags alone, and let go by taking them off.
+    An inactive one is activated while it is looked at. With leave to delete it, deleting it wipes its
+    extents as those of any other volume: others get them next.
     """
 
     VERSION = "0.1.0"
