@@ -40,7 +40,7 @@ class Management:
             return file.read(size)
 
 
-def head(name: str, data: bytes, **fields: Any) -> pb.ImageHead:
+def head(name: str, data: bytes, /, **fields: Any) -> pb.ImageHead:
     """What is said before the image ``data``, with ``fields`` in place of it."""
     usual = {"name": name, "image_size": len(data), "sha256": sha256(data).hexdigest()}
     return pb.ImageHead(**{**usual, **fields})

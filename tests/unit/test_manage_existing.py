@@ -23,7 +23,7 @@ def node() -> Iterator[Management]:
         yield made
 
 
-def request(name: str = "data", **fields: Any) -> pb.ManageVolumeRequest:
+def request(name: str = "data", /, **fields: Any) -> pb.ManageVolumeRequest:
     usual: dict[str, Any] = {
         "name": f"import-{name}",
         "reference": pb.Reference(name=name),
@@ -33,7 +33,7 @@ def request(name: str = "data", **fields: Any) -> pb.ManageVolumeRequest:
     return pb.ManageVolumeRequest(**{**usual, **fields})
 
 
-def snapshot_request(name: str = "frozen", **fields: Any) -> pb.ManageSnapshotRequest:
+def snapshot_request(name: str = "frozen", /, **fields: Any) -> pb.ManageSnapshotRequest:
     usual: dict[str, Any] = {
         "name": f"import-{name}",
         "reference": pb.Reference(name=name),

@@ -29,7 +29,7 @@ def node() -> Iterator[Management]:
 
 def half(node: Management, content: Content, data: bytes = IMAGE) -> Volume:
     """What a process that was killed in the middle of an upload leaves."""
-    properties = Properties(mode=VolumeMode.BLOCK, image=sha256(data).hexdigest())
+    properties = Properties(fs_type="ext4", image=sha256(data).hexdigest())
     made = node.driver.create_volume(VolumeSpec("golden", SizeRange(8 * MIB), properties))
     return node.driver.set_content(made.id, content)
 
