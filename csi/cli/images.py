@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from csi.cli import remote
 from csi.cli.arguments import size
@@ -111,15 +111,16 @@ def _print_made(options: argparse.Namespace, made: pb.Volume) -> None:
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
+    # Unbuffered: the thread that reads is left behind when the node hangs up, and must hold no lock.
     if path == STDIO:
-        yield sys.stdin.buffer
+        yield cast(BinaryIO, open(sys.stdin.fileno(), "rb", 0, closefd=False))  # noqa: SIM115
         return
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - closed below; only opening may be refused here
+        file = Path(path).open("rb", 0)  # noqa: SIM115 - closed below; only opening may be refused here
     except OSError as error:
         raise Precondition(f"{path} cannot be read: {error.strerror}") from None
     with file:
-        yield file
+        yield cast(BinaryIO, file)
 
 
 def _size(image: BinaryIO, path: str) -> int:
