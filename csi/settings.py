@@ -18,6 +18,8 @@ from drivers.interface import VolumeDriver
 from drivers.options import check
 
 DRIVER_NAME = "hearth-csi.io"
+MANAGE_ENDPOINT = "unix:///run/hearth/manage.sock"
+"""Where a node serves whoever is root on it."""
 
 # CSI "GetPluginInfo" allows a digit at the ends, csi-sanity only a letter.
 DriverName = Annotated[
@@ -134,6 +136,11 @@ def read(
 def default_endpoint(environment: Mapping[str, str] = os.environ) -> str | None:
     """The endpoint that the container orchestrator asks for (CSI "Configuration and Operation")."""
     return environment.get("CSI_ENDPOINT") or None
+
+
+def manage_endpoint(environment: Mapping[str, str] = os.environ) -> str:
+    """Where the command line finds the Manage service, if it is not told."""
+    return environment.get("HEARTH_ENDPOINT") or MANAGE_ENDPOINT
 
 
 def _settings(

@@ -7,11 +7,13 @@
     │   └── Unsupported    the backend lacks the feature asked for
     ├── NotFound           the object is provably absent
     ├── Exists             the name is taken by something incompatible
+    │   └── AlreadyManaged ... the object to bring in is a volume or snapshot of ours
     ├── OutOfRange         a size that can never be served here
     ├── Exhausted          no room here and now; another node may have some
     ├── Precondition       the object's state forbids it until somebody changes that state
     │   ├── InUse          ... because somebody has it open or depends on it
-    │   └── MissingModule  ... because the node's kernel lacks a module that it needs
+    │   ├── MissingModule  ... because the node's kernel lacks a module that it needs
+    │   └── Unmanageable   ... it exists, and cannot be brought in as it is
     ├── Busy               another operation on the object is running; ask again
     │   └── InProgress     ... and it is the very operation that was asked for
     └── Unavailable        the backend cannot do or tell it now
@@ -28,6 +30,8 @@ Messages are for the person reading ``kubectl describe pvc``: the object, the fa
 from __future__ import annotations
 
 import os
+
+from drivers.manageable import Obstacle
 
 
 class StorageError(Exception):
@@ -48,6 +52,10 @@ class NotFound(StorageError):
 
 class Exists(StorageError):
     """The name is taken by an object that does not satisfy the request."""
+
+
+class AlreadyManaged(Exists):
+    """The object that was to be brought in is ours already. The message says as what, and for whom."""
 
 
 class OutOfRange(StorageError):
@@ -85,6 +93,14 @@ class MissingModule(Precondition):
             f" {self.need}: run `modprobe {self.module}` on the node, and if that finds none,"
             f" install the package with the modules of that kernel{tried}"
         )
+
+
+class Unmanageable(Precondition):
+    """An object that exists cannot be brought in as it is; ``obstacle`` says why, for programs too."""
+
+    def __init__(self, message: str, obstacle: Obstacle) -> None:
+        super().__init__(message)
+        self.obstacle = obstacle
 
 
 class Busy(StorageError):

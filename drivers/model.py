@@ -104,7 +104,8 @@ class Properties:
     """What a PersistentVolume needs to be written again from the backend alone.
 
     All of it are strings of other people: data, never part of a command without validation.
-    An empty string or tuple says "not told".
+    An empty string or tuple says "not told". ``image`` is the SHA-256 of the image that the volume was
+    made to begin with: beside a content that is BLANK or FORMATTING it says that not all of it is there.
     """
 
     mode: VolumeMode = VolumeMode.FILESYSTEM
@@ -115,6 +116,7 @@ class Properties:
     pv_name: str = ""
     storage_class: str = ""
     mkfs_options: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,16 @@ class VolumeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is kept of an object that somebody else made: its ``original`` name there, the ``owner`` who
+    asked for it, and whether it may be deleted (``allow_delete``)."""
+
+    original: str
+    owner: str
+    allow_delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A volume that exists and is finished.
 
@@ -140,7 +152,8 @@ class Volume:
     and growth do not change. ``options`` are the effective values of the driver's parameters, as
     strings. ``zeroed`` promises that every byte reads as zero while the
     content is BLANK; without it, only the first and the last MiB do, and between them may lie what
-    somebody else left: whoever relies on zeros must write them.
+    somebody else left: whoever relies on zeros must write them. ``adopted`` is None for a volume that
+    was made here.
     """
 
     id: VolumeId
@@ -151,6 +164,13 @@ class Volume:
     options: Mapping[str, str] = field(default_factory=dict)
     source: Source | None = None
     zeroed: bool = False
+    adopted: Adoption | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is being filled from an image, or was when that broke off: nobody may use it."""
+        unfinished = self.content in (Content.BLANK, Content.FORMATTING)
+        return unfinished and bool(self.properties.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +201,7 @@ class Snapshot:
     properties: Properties = Properties()
     labels: Mapping[str, str] = field(default_factory=dict)
     usable: bool = True
+    adopted: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ FEATURES: Mapping[str, str] = {
     "SnapshotDriver": "snapshots, restore",
     "CloneDriver": "clones",
     "RevertDriver": "revert to a snapshot",
+    "ManageDriver": "bring existing volumes in, let them go",
+    "ManageSnapshotsDriver": "bring existing snapshots in, let them go",
 }
 NOT_RUN = "not run"
 SUITES: Mapping[str, str] = {

@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from csi.app import version
-from csi.app.identity import certificate_name, plugin
+from csi.app.callers import callers
+from csi.app.identity import plugin
 from csi.app.life import GRACE, App, Serves, Status, pages
+from csi.controller.adoption import Adoption
 from csi.controller.capacity import Capacities
 from csi.controller.convert import Place
 from csi.controller.inventory import Inventory
@@ -31,7 +33,7 @@ from csi.rpc.endpoint import UnixSocket
 from csi.rpc.identity import Identity
 from csi.rpc.registration import Plugin, Registrar, Registration
 from csi.rpc.server import Server
-from csi.rpc.tls import Certificates, Only, TlsPort
+from csi.rpc.tls import Certificates, TlsPort
 from csi.settings import NodeSettings
 from csi.web import Web, parse
 from drivers.backends import Backend, Backends
@@ -40,9 +42,6 @@ from drivers.exec import Host, Run
 from drivers.interface import VolumeDriver
 from drivers.locks import Locks
 from drivers.model import FsType
-
-PEERS = ("controller",)
-"""Whose certificates may call a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,13 @@ class Serving:
 @dataclass(frozen=True, slots=True)
 class Remote:
     """What `hearth node` serves beside: ``registration`` is the endpoint on which kubelet asks who is
-    there, ``listen`` the address for the rest of Hearth, ``tls`` the directory with its certificates."""
+    there, ``listen`` the address for the rest of Hearth, ``tls`` the directory with its certificates,
+    ``manage`` the endpoint for an administrator on this node."""
 
     registration: str
     listen: str
     tls: Path
+    manage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,21 @@ def kubelet_endpoints(settings: NodeSettings) -> KubeletEndpoints:
     )
 
 
+def manage_socket(address: str) -> UnixSocket:
+    """The socket for an administrator; its directory is made, for root alone, if it is missing.
+
+    Raises `Precondition` if it cannot be made.
+    """
+    at = endpoint.path(address)
+    try:
+        at.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Precondition(
+            f"{at.parent}, where the socket of the Manage service belongs: {error.strerror}"
+        ) from None
+    return UnixSocket(at)
+
+
 class NodeApp(App):
     """The process, with what a test or the demo looks into."""
 
@@ -100,6 +116,8 @@ class NodeApp(App):
         super().__init__(servers, web, services.backends, services.status, grace)
         self.backends = services.backends
         self.provisioner = services.provisioner
+        self.inventory = services.inventory
+        self.adoption = services.adoption
         self.metrics = services.metrics
         self.remote = services.remote
         """Where the rest of Hearth calls."""
@@ -122,7 +140,8 @@ def build(
     kubelet = UnixSocket(endpoint.path(serving.endpoint))
     servers: Sequence[Serves]
     if remote is None:
-        servers = [services.server(kubelet, services.identity, services.controller, services.node)]
+        every = (services.identity, services.controller, services.node, services.manage)
+        servers = [services.server(kubelet, *every)]
     else:
         servers = services.divided(kubelet, serving, remote)
     web_pages = pages(metrics, services.status, "setting backends up")
@@ -154,25 +173,25 @@ class _Services:
         mounts = Mounts(settings.kubelet_directory, door)
         check_flags = partial(_check_flags, filesystems(door, mounts))
         self.provisioner = Provisioner(backends, locks, settings.node, check_flags)
-        inventory = Inventory(backends, check_flags)
+        inventory = self.inventory = Inventory(backends, check_flags)
         place = Place(settings.topology_key, settings.node)
         rpcs = announced(drivers.values(), alpha=alpha)
         here = Here(settings.node, {settings.topology_key: settings.node}, alpha)
         self.identity = Identity(plugin(settings.driver_name, drivers), self.status.ready)
         self.controller = Controller(self.provisioner, inventory, Capacities(backends), place, rpcs)
         self.node = Node(rules(backends, locks, mounts, door), here)
+        self.adoption = Adoption(backends, locks)
+        self.manage = Manage(settings.node, backends, self.provisioner, inventory, self.adoption)
 
     def server(self, door: Door, *services: object, admit: Admit = everybody) -> Server:
         return Server(door, services, self.metrics, alpha=self._alpha, admit=admit)
 
     def divided(self, kubelet: Door, serving: Serving, remote: Remote) -> Sequence[Serves]:
-        """For kubelet, for the rest of Hearth, and last, when both can be had, the registration."""
+        """For kubelet, for all of Hearth, for an administrator; when they can be had, the registration."""
         certificates = Certificates(remote.tls)
         self.metrics.show_expiry(lambda: certificates.current().expires)
-        names = [certificate_name(role, self._settings.driver_name) for role in PEERS]
-        manage = Manage(self._settings.node, self.backends, self.provisioner)
         port = self.remote = TlsPort(*parse(remote.listen), certificates)
-        at = endpoint.path(remote.registration)
+        at, local = endpoint.path(remote.registration), manage_socket(remote.manage)
 
         def register(registration: Registration) -> Server:
             return self.server(UnixSocket(at), registration)
@@ -180,7 +199,14 @@ class _Services:
         itself = Plugin(self._settings.driver_name, str(endpoint.path(serving.endpoint)))
         return [
             self.server(kubelet, self.identity, self.node),
-            self.server(port, self.identity, self.controller, manage, admit=Only(names)),
+            self.server(
+                port,
+                self.identity,
+                self.controller,
+                self.manage,
+                admit=callers(self._settings.driver_name),
+            ),
+            self.server(local, self.identity, self.manage),
             Registrar(itself, register),
         ]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from csi import logs
+from csi.cli.output import UNITS
 
 if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -31,6 +33,15 @@ def seconds(text: str) -> float:
         if math.isfinite(number) and number >= 0:
             return number
     raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 on")
+
+
+def size(text: str) -> int:
+    """``64MiB``, ``10GiB`` or plain bytes, as bytes."""
+    if not (found := re.fullmatch(r"([0-9]+) ?([KMGT]iB|)", text)) or not int(found[1]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; write bytes, or a number with KiB, MiB, GiB or TiB"
+        )
+    return int(found[1]) * UNITS[found[2]]
 
 
 def add_config(parser: argparse.ArgumentParser, whose: str = "node") -> None:

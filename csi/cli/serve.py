@@ -53,6 +53,12 @@ def _add_node(commands: Commands) -> None:
         help="where controllers call, with mutual TLS (default: %(default)s)",
     )
     add_tls(serve)
+    serve.add_argument(
+        "--manage-endpoint",
+        default=settings.MANAGE_ENDPOINT,
+        metavar="unix:///PATH",
+        help="the socket for an administrator on this node (default: %(default)s)",
+    )
     add_http(serve)
     add_grace(serve)
     add_logging(serve)
@@ -132,7 +138,7 @@ def _node(options: argparse.Namespace) -> None:
     kubelet = node.kubelet_endpoints(its)
     serving = node.Serving(options.endpoint or kubelet.endpoint, options.http, grace=options.grace)
     registration = options.registration or kubelet.registration
-    remote = node.Remote(registration, options.listen, options.tls)
+    remote = node.Remote(registration, options.listen, options.tls, options.manage_endpoint)
     node.build(its, drivers, serving, remote=remote).run()
 
 

@@ -7,7 +7,14 @@ feature: the plugin announces what any of its drivers can do, so a backend may w
 from __future__ import annotations
 
 from drivers.errors import Unsupported
-from drivers.interface import CloneDriver, RevertDriver, SnapshotDriver, VolumeDriver
+from drivers.interface import (
+    CloneDriver,
+    ManageDriver,
+    ManageSnapshotsDriver,
+    RevertDriver,
+    SnapshotDriver,
+    VolumeDriver,
+)
 
 
 def snapshots(driver: VolumeDriver) -> SnapshotDriver:
@@ -29,6 +36,20 @@ def reverts(driver: VolumeDriver) -> RevertDriver:
     if isinstance(driver, RevertDriver):
         return driver
     raise _unsupported(driver, "revert a volume to a snapshot")
+
+
+def manages(driver: VolumeDriver) -> ManageDriver:
+    """For bringing volumes in and letting them go."""
+    if isinstance(driver, ManageDriver):
+        return driver
+    raise _unsupported(driver, "take over or let go of volumes")
+
+
+def manages_snapshots(driver: VolumeDriver) -> ManageSnapshotsDriver:
+    """For bringing snapshots in and letting them go."""
+    if isinstance(driver, ManageSnapshotsDriver):
+        return driver
+    raise _unsupported(driver, "take over or let go of snapshots")
 
 
 def _unsupported(driver: VolumeDriver, feature: str) -> Unsupported:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from csi.controller import abilities
 from csi.controller.access import Access, CheckFlags, agree
 from csi.controller.paging import Page, Where, page
 from csi.controller.parameters import BACKEND, parse
 from drivers.backends import Backends, is_id
-from drivers.errors import Invalid, NotFound
+from drivers.errors import Invalid, NotFound, Precondition
 from drivers.interface import SnapshotDriver, VolumeDriver
 from drivers.model import FsType, Snapshot, SnapshotId, Volume, VolumeId
 
@@ -53,12 +54,29 @@ class Inventory:
         """The volume of that id; raises `NotFound`."""
         return self._backends.of(volume_id).get_volume(VolumeId(volume_id))
 
-    def volumes(self, where: Where) -> Page[Volume]:
-        """Some of all volumes; raises `Unavailable` if any backend that is here cannot tell."""
+    def volumes(self, where: Where, backend: str = "") -> Page[Volume]:
+        """Some of all volumes, or of those of one backend; `Unavailable` if one that is here cannot tell."""
         found: list[Volume] = []
-        for driver in self._backends.all():
+        for driver in self._drivers(backend):
             found.extend(driver.list_volumes())
         return page(found, where)
+
+    def revertible(self, volume_id: str, snapshot_id: str) -> Volume:
+        """The volume, as far as can be seen without trying whether it can go back to the snapshot.
+
+        Raises what `Provisioner.revert` raises for what is not there, not its, or not usable.
+        """
+        abilities.reverts(self._backends.of(volume_id))
+        snapshot = self.snapshot(snapshot_id)
+        if snapshot.volume_id != volume_id:
+            raise Invalid(f"snapshot {snapshot_id} is not one of volume {volume_id}")
+        if not snapshot.usable:
+            raise Precondition(f"snapshot {snapshot_id} can no longer be read: delete it")
+        return self.volume(volume_id)
+
+    def backend_of(self, object_id: str) -> str:
+        """The name of the backend of an object."""
+        return self._backends.owner(object_id).name
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
         """The snapshot of that id; raises `NotFound`."""
@@ -67,12 +85,14 @@ class Inventory:
             raise NotFound(f"there is no snapshot {snapshot_id}: backend {driver.name!r} has none")
         return driver.get_snapshot(SnapshotId(snapshot_id))
 
-    def snapshots(self, where: Where, *, of: str = "", only: str = "") -> Page[Snapshot]:
+    def snapshots(
+        self, where: Where, *, of: str = "", only: str = "", backend: str = ""
+    ) -> Page[Snapshot]:
         """Some of the snapshots ``of`` one volume, the ``only`` one of an id, or all.
 
         With an id its owner alone is asked. An id of nothing gives an empty page.
         """
-        found = self._one(only) if only else self._snapshots(of)
+        found = self._one(only) if only else self._snapshots(of, backend)
         return page([each for each in found if of in ("", each.volume_id)], where)
 
     def refusal(
@@ -112,10 +132,19 @@ class Inventory:
         except NotFound:
             return []
 
-    def _snapshots(self, volume_id: str) -> Sequence[Snapshot]:
+    def _drivers(self, backend: str) -> Sequence[VolumeDriver]:
+        """Of all backends that are here, or of the one of that name."""
+        if not backend:
+            return self._backends.all()
+        if (found := self._backends.by_name.get(backend)) is None:
+            known = ", ".join(self._backends.by_name)
+            raise Invalid(f"there is no backend {backend!r}; those of this node are: {known}")
+        return [self._backends.use(found)]
+
+    def _snapshots(self, volume_id: str, backend: str) -> Sequence[Snapshot]:
         if volume_id and not is_id(volume_id):
             return []
-        drivers = [self._backends.of(volume_id)] if volume_id else self._backends.all()
+        drivers = [self._backends.of(volume_id)] if volume_id else self._drivers(backend)
         return [
             snapshot
             for driver in drivers

@@ -6,22 +6,22 @@ compared and refused here, before a driver does anything; one object is changed 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import BinaryIO
 
-from csi.controller import abilities, sizes
+from csi.controller import abilities
 from csi.controller.access import CheckFlags
 from csi.controller.parameters import BACKEND, snapshot_labels
 from csi.controller.requests import VolumeRequest, Wish, wish
-from csi.controller.sizes import Floor
+from csi.controller.specs import check_growth, spec
 from drivers.backends import Backend, Backends, is_id
-from drivers.errors import Absent, Exhausted, Exists, Invalid, OutOfRange, Unavailable
+from drivers.errors import Absent, Exhausted, Exists, Invalid, StorageError, Unavailable
+from drivers.exec import unhurried
 from drivers.interface import SnapshotDriver, VolumeDriver
 from drivers.locks import Locks
 from drivers.model import (
-    Content,
-    FsType,
     Image,
     SizeRange,
     Snapshot,
@@ -34,6 +34,8 @@ from drivers.model import (
     VolumeMode,
     VolumeSpec,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Provisioner:
@@ -55,14 +57,39 @@ class Provisioner:
         for what this backend never does, `OutOfRange` for a size that cannot be, `Exhausted` where
         another node may do, and `InProgress` while its content is being copied.
         """
-        if not request.name:
-            raise Invalid("the volume has no name")
-        backend = self._backend(request.parameters.get(BACKEND, ""))
-        wanted = wish(request, type(backend.driver))
-        wanted.check_options(self._check_flags)
+        wanted, backend = self._wish(request)
         source = [request.source.id] if request.source else []
         with self._locks.hold(f"name:{request.name}", *source):
             return self._find(wanted, backend) or self._make(wanted, backend)
+
+    def create_from_image(self, request: VolumeRequest, image: BinaryIO, size: int) -> Volume:
+        """The volume of that name that begins with the ``size`` bytes of ``image``, made now or found.
+
+        ``request.image`` is their SHA-256. Raises what `create` does, and `Invalid` if the bytes are not
+        those. A call that fails leaves no volume; one that is killed leaves a partial one, which nobody
+        can use and the next call of that name fills or replaces.
+        """
+        wanted, backend = self._wish(request)
+        with self._locks.hold(f"name:{request.name}"):
+            self._drop_partial(wanted)
+            volume = self._find(wanted, backend) or self._make(wanted, backend)
+            if not volume.is_partial:
+                return volume
+            return self._fill(volume, backend.driver, image, size)
+
+    def foresee(self, request: VolumeRequest) -> Volume | VolumeSpec:
+        """What `create` or `create_from_image` would find or make; nothing is changed. Raises as they do."""
+        wanted, backend = self._wish(request)
+        if found := self._find(wanted, backend):
+            return found
+        asked = spec(wanted, backend.driver)
+        room = backend.driver.get_volume_stats(asked.options, refresh=True).max_volume_size
+        if isinstance(room, int) and room < asked.size.required:
+            raise Exhausted(
+                f"backend {backend.name!r} has room for a volume of {room} bytes, not for"
+                f" {asked.size.required}"
+            )
+        return asked
 
     def has_begun(self, name: str) -> bool:
         """Whether a volume of that name is on this node, finished or begun.
@@ -90,7 +117,7 @@ class Provisioner:
             volume = driver.get_volume(VolumeId(volume_id))
             if mode not in (None, volume.properties.mode):
                 raise Invalid(f"volume {volume_id} is a {volume.properties.mode.value} volume")
-            _check_growth(driver, volume, size)
+            check_growth(driver, volume, size)
             # Also where it is that large already: a growth that a crash cut off may be unfinished.
             return driver.extend_volume(volume.id, size.required)
 
@@ -139,6 +166,31 @@ class Provisioner:
         with self._locks.hold(volume_id):
             return self._backends.of(volume_id).copy_volume_to_image(VolumeId(volume_id), image)
 
+    def _wish(self, request: VolumeRequest) -> tuple[Wish, Backend]:
+        if not request.name:
+            raise Invalid("the volume has no name")
+        backend = self._backend(request.parameters.get(BACKEND, ""))
+        wanted = wish(request, type(backend.driver))
+        wanted.check_options(self._check_flags)
+        return wanted, backend
+
+    def _drop_partial(self, wanted: Wish) -> None:
+        """Take away what an earlier call left of another image, or of this one in another volume."""
+        for driver in self._backends.usable():
+            found = driver.find_volume(wanted.request.name)
+            if found and found.is_partial and not wanted.is_served_by(found):
+                with self._locks.hold(found.id):
+                    driver.delete_volume(found.id)
+
+    def _fill(self, volume: Volume, driver: VolumeDriver, image: BinaryIO, size: int) -> Volume:
+        with self._locks.hold(volume.id):
+            with ExitStack() as undo:
+                undo.callback(_discard, driver, volume)
+                sha256 = volume.properties.image
+                driver.copy_image_to_volume(volume.id, image, size, sha256)
+                undo.pop_all()
+            return driver.get_volume(volume.id)
+
     def _backend(self, name: str) -> Backend:
         known = self._backends.by_name
         if not name and len(known) == 1:
@@ -178,17 +230,17 @@ class Provisioner:
             )
         if wanted.request.source is not None:
             return self._copy(wanted, backend.driver, wanted.request.source)
-        return backend.driver.create_volume(_spec(wanted, backend.driver))
+        return backend.driver.create_volume(spec(wanted, backend.driver))
 
     def _copy(self, wanted: Wish, driver: VolumeDriver, source: Source) -> Volume:
         self._refuse_foreign(source, driver)
         if source.kind is SourceKind.SNAPSHOT:
             snapshots = abilities.snapshots(driver)
             snapshot_id = SnapshotId(source.id)
-            spec = _spec(wanted, driver, snapshots.get_snapshot(snapshot_id))
-            return snapshots.create_volume_from_snapshot(spec, snapshot_id)
-        spec = _spec(wanted, driver, driver.get_volume(VolumeId(source.id)))
-        return abilities.clones(driver).create_cloned_volume(spec, VolumeId(source.id))
+            asked = spec(wanted, driver, snapshots.get_snapshot(snapshot_id))
+            return snapshots.create_volume_from_snapshot(asked, snapshot_id)
+        asked = spec(wanted, driver, driver.get_volume(VolumeId(source.id)))
+        return abilities.clones(driver).create_cloned_volume(asked, VolumeId(source.id))
 
     def _refuse_foreign(self, source: Source, driver: VolumeDriver) -> None:
         try:
@@ -225,47 +277,10 @@ def _of_volume(found: Snapshot, name: str, volume_id: str) -> Snapshot:
     return found
 
 
-def _spec(
-    wanted: Wish, driver: VolumeDriver, source: Volume | Snapshot | None = None
-) -> VolumeSpec:
-    options = wanted.parameters.options
-    inherited = _held(wanted, source) if source else None
-    properties = wanted.properties(inherited)
-    floors = []
-    if properties.mode is VolumeMode.FILESYSTEM:
-        floors.append(sizes.filesystem_floor(FsType(properties.fs_type)))
-    if source is not None:
-        floors.append(Floor(source.size, f"its source {source.id}"))
-    return VolumeSpec(
-        name=wanted.request.name,
-        size=sizes.choose(wanted.request.size, *floors, unit=_unit(driver, options)),
-        properties=properties,
-        options=options,
-    )
-
-
-def _unit(driver: VolumeDriver, options: Mapping[str, str]) -> int:
-    return driver.get_volume_stats(options, refresh=False).allocation_unit
-
-
-def _held(wanted: Wish, source: Volume | Snapshot) -> FsType | None:
-    """The filesystem in ``source``; raises `Invalid` if another one is asked for."""
-    if source.content in (Content.BLANK, Content.FORMATTING) or not source.properties.fs_type:
-        return None
-    held = FsType(source.properties.fs_type)
-    if wanted.use.fs_type not in (None, held):
-        raise Invalid(
-            f"{source.id} holds {held.value}, and a copy of it is what it is: ask for fs type"
-            f" {held.value}"
-        )
-    return held
-
-
-def _check_growth(driver: VolumeDriver, volume: Volume, size: SizeRange) -> None:
-    unit = _unit(driver, volume.options)
-    grown = max(volume.size, sizes.tellable(size.required, unit))
-    if grown not in SizeRange(0, size.limit):
-        raise OutOfRange(
-            f"volume {volume.id} has {volume.size} bytes and would have {grown}, in units of {unit},"
-            f" but only {size.limit} are allowed"
-        )
+def _discard(driver: VolumeDriver, volume: Volume) -> None:
+    # What the copy came to is what the caller must hear; what stays is replaced by his next call.
+    try:
+        with unhurried():
+            driver.delete_volume(volume.id)
+    except StorageError as error:
+        log.warning("volume %s holds part of an image and stays: %s", volume.id, error)

@@ -21,7 +21,7 @@ class VolumeRequest:
     """A volume somebody wants, before anything of it is checked against a backend.
 
     ``size.required`` is 0 where no size is named. ``here`` says whether the caller would take a volume
-    that only this node reaches.
+    that only this node reaches. ``image`` is the SHA-256 of the image that it is to begin with.
     """
 
     name: str
@@ -30,6 +30,7 @@ class VolumeRequest:
     parameters: Mapping[str, str]
     source: Source | None = None
     here: bool = True
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Wish:
             pv_name=self.parameters.pv_name,
             storage_class=self.parameters.storage_class,
             mkfs_options=self.parameters.mkfs_options if fs_type else "",
+            image=self.request.image,
         )
 
     def check_options(self, check_flags: CheckFlags) -> None:
@@ -83,6 +85,10 @@ class Wish:
                 f" {wanted!r}: delete it first, or use another name"
             )
 
+    def is_served_by(self, found: Volume) -> bool:
+        """Whether `refuse_unless_served_by` has nothing against it."""
+        return next(self._differences(found), None) is None
+
     def _differences(self, found: Volume) -> Iterator[Fact]:
         size, made = self.request.size, self.properties()
         if found.size not in size:
@@ -91,6 +97,7 @@ class Wish:
             ("content source", _told(self.request.source), _told(found.source)),
             ("volume mode", made.mode.value, found.properties.mode.value),
             ("mkfs options", made.mkfs_options, found.properties.mkfs_options),
+            ("image", made.image, found.properties.image),
         ]
         if self.use.fs_type is not None:
             facts.append(("filesystem", self.use.fs_type.value, found.properties.fs_type))

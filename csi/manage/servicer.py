@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
+from typing import BinaryIO, cast
 
+from csi.controller.adoption import Adoption
+from csi.controller.inventory import Inventory
+from csi.controller.paging import Where
 from csi.controller.provisioner import Provisioner
-from csi.manage import convert
+from csi.manage import convert, existing, images
 from csi.spec import manage_pb2 as pb
 from drivers.backends import Backends
 from drivers.errors import Invalid
@@ -22,11 +27,19 @@ class Manage:
     """The service."""
 
     def __init__(
-        self, node: str, backends: Backends, provisioner: Provisioner, look: float = LOOK
+        self,
+        node: str,
+        backends: Backends,
+        provisioner: Provisioner,
+        inventory: Inventory,
+        adoption: Adoption,
+        look: float = LOOK,
     ) -> None:
         self._node = node
         self._backends = backends
         self._provisioner = provisioner
+        self._inventory = inventory
+        self._adoption = adoption
         self._look = look
 
     def WatchBackends(
@@ -46,3 +59,87 @@ class Manage:
         if not request.name:
             raise Invalid("name is missing")
         return pb.FindVolumeResponse(found=self._provisioner.has_begun(request.name))
+
+    def ListVolumes(self, request: pb.ListVolumesRequest) -> pb.ListVolumesResponse:
+        if request.volume_id:
+            found = self._inventory.volume(request.volume_id)
+            name = self._inventory.backend_of(found.id)
+            return pb.ListVolumesResponse(volumes=[convert.volume(found, name)])
+        page = self._inventory.volumes(convert.where(request), request.backend)
+        return convert.volumes(page, self._inventory.backend_of)
+
+    def ListSnapshots(self, request: pb.ListSnapshotsRequest) -> pb.ListSnapshotsResponse:
+        page = self._inventory.snapshots(
+            convert.where(request),
+            of=request.volume_id,
+            only=request.snapshot_id,
+            backend=request.backend,
+        )
+        return convert.snapshots(page, self._inventory.backend_of)
+
+    def ListManageableVolumes(self, request: pb.ListManageableRequest) -> pb.ListManageableResponse:
+        name = self._adoption.backend(request.backend, "").name
+        return existing.page(self._adoption.volumes(name, existing.query(request)), name)
+
+    def ListManageableSnapshots(
+        self, request: pb.ListManageableRequest
+    ) -> pb.ListManageableResponse:
+        name = self._adoption.backend(request.backend, "").name
+        return existing.page(self._adoption.snapshots(name, existing.query(request)), name)
+
+    def ListOrphans(self, request: pb.ListOrphansRequest) -> pb.ListOrphansResponse:
+        unfinished = self._adoption.orphans(request.backend)
+        partial_ = self._inventory.volumes(Where(), request.backend).items
+        return existing.orphans(unfinished, partial_, self._inventory.backend_of)
+
+    def ManageVolume(self, request: pb.ManageVolumeRequest) -> pb.ManageVolumeResponse:
+        backend = self._adoption.backend(request.backend, request.storage)
+        spec, reference = existing.wanted(request), existing.reference(request.reference)
+        made = self._adoption.manage(backend, spec, reference, rehearse=request.dry_run)
+        return pb.ManageVolumeResponse(volume=existing.volume(made, backend.name, spec))
+
+    def UnmanageVolume(self, request: pb.UnmanageVolumeRequest) -> pb.UnmanageVolumeResponse:
+        adoption, volume_id = self._adoption, request.volume_id
+        left = adoption.unmanage(volume_id, request.name, rehearse=request.dry_run)
+        where = existing.told(left.reference)
+        return pb.UnmanageVolumeResponse(storage=left.storage, reference=where)
+
+    def ManageSnapshot(self, request: pb.ManageSnapshotRequest) -> pb.ManageSnapshotResponse:
+        backend = self._adoption.backend(request.backend, request.storage)
+        spec, reference = existing.wanted_snapshot(request), existing.reference(request.reference)
+        made = self._adoption.manage_snapshot(
+            backend, spec, reference, of=request.volume_id, rehearse=request.dry_run
+        )
+        return pb.ManageSnapshotResponse(snapshot=existing.snapshot(made, backend.name, spec))
+
+    def UnmanageSnapshot(self, request: pb.UnmanageSnapshotRequest) -> pb.UnmanageSnapshotResponse:
+        adoption, snapshot_id = self._adoption, request.snapshot_id
+        left = adoption.unmanage_snapshot(snapshot_id, request.name, rehearse=request.dry_run)
+        where = existing.told(left.reference)
+        return pb.UnmanageSnapshotResponse(storage=left.storage, reference=where)
+
+    def RevertVolume(self, request: pb.RevertVolumeRequest) -> pb.RevertVolumeResponse:
+        revert = self._inventory.revertible if request.dry_run else self._provisioner.revert
+        volume = revert(request.volume_id, request.snapshot_id)
+        name = self._inventory.backend_of(volume.id)
+        return pb.RevertVolumeResponse(volume=convert.volume(volume, name))
+
+    def CreateVolumeFromImage(
+        self,
+        first: pb.CreateVolumeFromImageRequest,
+        rest: Iterator[pb.CreateVolumeFromImageRequest],
+    ) -> pb.CreateVolumeFromImageResponse:
+        head, wanted = first.head, images.wanted(first.head)
+        if head.dry_run:
+            found = convert.foreseen(self._provisioner.foresee(wanted), head.backend)
+            return pb.CreateVolumeFromImageResponse(volume=found)
+        image = cast(BinaryIO, images.Incoming(rest))
+        made = self._provisioner.create_from_image(wanted, image, head.image_size)
+        name = self._inventory.backend_of(made.id)
+        return pb.CreateVolumeFromImageResponse(volume=convert.volume(made, name))
+
+    def CopyVolumeToImage(
+        self, request: pb.CopyVolumeToImageRequest
+    ) -> Iterator[pb.CopyVolumeToImageResponse]:
+        volume = self._inventory.volume(request.volume_id)
+        yield from images.sent(partial(self._provisioner.copy_out, volume.id), volume.size)

@@ -14,7 +14,7 @@ from drivers import mkfs
 from drivers.errors import Precondition
 from drivers.exec import Run
 from drivers.interface import VolumeDriver
-from drivers.model import Content, Volume
+from drivers.model import Content, Volume, VolumeMode
 
 
 class Preparation:
@@ -31,6 +31,7 @@ class Preparation:
         Raises `Precondition` if the device is in use, holds something else than it should, or holds
         anything where it should be empty.
         """
+        _refuse_partial(volume)
         device.require_free()
         if volume.content in (Content.BLANK, Content.FORMATTING):
             self._format(driver, volume, device, filesystem)
@@ -43,10 +44,7 @@ class Preparation:
 
     def prepare_raw(self, driver: VolumeDriver, volume: Volume) -> None:
         """Record that a pod may write to the device from now on: it is never formatted later."""
-        if volume.content is Content.FORMATTING:
-            raise Precondition(
-                f"volume {volume.id} holds part of an image; copy the image again, or delete it"
-            )
+        _refuse_partial(volume)
         if volume.content is Content.BLANK:
             driver.set_content(volume.id, Content.FORMATTED)
 
@@ -77,3 +75,12 @@ class Preparation:
                 f"volume {volume.id} should hold {wanted}, but {device.path} holds {what}; a volume"
                 " with data is never formatted: ask for what it holds, or restore a snapshot"
             )
+
+
+def _refuse_partial(volume: Volume) -> None:
+    """Nothing formats a filesystem volume that is to hold an image, nor mounts half of one."""
+    raw = volume.properties.mode is VolumeMode.BLOCK and volume.content is Content.FORMATTING
+    if raw or volume.is_partial:
+        raise Precondition(
+            f"volume {volume.id} holds part of an image; copy the image again, or delete it"
+        )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -77,16 +78,23 @@ class Rpc:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended. ``response`` is set exactly if ``code`` is OK, ``bug`` if this is one."""
+    """How a call ended. ``response`` is set exactly if ``code`` is OK, ``bug`` if this is one.
+
+    ``told`` travels behind the answer.
+    """
 
     code: grpc.StatusCode
     response: Message | bytes | None = None
     message: str = ""
     bug: Exception | None = None
+    told: tuple[tuple[str, str], ...] = ()
 
 
-class Call:
-    """One RPC as gRPC calls it: bytes in, a message or an abort out."""
+Raw = TypeVar("Raw")
+
+
+class Around(ABC, Generic[Raw]):
+    """What every RPC has around it that gives one answer to the ``Raw`` that gRPC hands over."""
 
     def __init__(
         self,
@@ -107,7 +115,7 @@ class Call:
         routine = rpc.name in ROUTINE or rpc.name.endswith("Capabilities")
         self._level = logging.DEBUG if routine else logging.INFO
 
-    def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Message | bytes:
+    def __call__(self, raw: Raw, context: grpc.ServicerContext) -> Message | bytes:
         began = time.monotonic()
         self._observer.call_began()
         request = self._rpc.request()
@@ -117,23 +125,47 @@ class Call:
             self._tell(request, outcome, seconds)
         self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
         if outcome.response is None:
+            context.set_trailing_metadata(outcome.told)
             context.abort(outcome.code, outcome.message)
         return outcome.response
 
-    def _outcome(self, request: Message, raw: bytes, context: grpc.ServicerContext) -> Outcome:
+    def _outcome(self, request: Message, raw: Raw, context: grpc.ServicerContext) -> Outcome:
         try:
-            self._admit(context)
+            self._admit(context, self._rpc.path)
             with self._gate.entered():
                 response = self._answer(request, raw)
         except StorageError as error:
             code = status.code(error)
             unnamed = code is grpc.StatusCode.INTERNAL and not isinstance(error, status.Answered)
             bug = error if unnamed else None
-            return Outcome(code, message=status.text(str(error)), bug=bug)
+            text = status.text(str(error))
+            return Outcome(code, message=text, bug=bug, told=status.told(error))
         except Exception as error:  # noqa: BLE001 - the edge: what comes here is a bug, and logged
             message = "internal error, see the plugin's log"
             return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)
         return Outcome(grpc.StatusCode.OK, response)
+
+    @abstractmethod
+    def _answer(self, request: Message, raw: Raw) -> Message | bytes:
+        """What the handler answers; ``request`` is filled from ``raw``, for the log."""
+
+    def _proper(self, response: object) -> Message:
+        if not isinstance(response, self._rpc.response):
+            raise TypeError(f"{self._rpc.path} returned a {type(response).__name__}")
+        return response
+
+    def _tell(self, request: Message, outcome: Outcome, seconds: float) -> None:
+        messages = [request]
+        if isinstance(outcome.response, Message):
+            messages.append(outcome.response)
+        level = self._level
+        if outcome.code is not grpc.StatusCode.OK:
+            level = logging.ERROR if outcome.bug else logging.WARNING
+        tell(self._rpc, messages, outcome, seconds, level)
+
+
+class Call(Around[bytes]):
+    """One RPC as gRPC calls it: bytes in, a message or an abort out."""
 
     def _answer(self, request: Message, raw: bytes) -> Message | bytes:
         parse(request, raw)
@@ -142,26 +174,28 @@ class Call:
         response = self._rpc.method(request, *passed)
         if self._rpc.passes and isinstance(response, bytes):
             return response
-        if not isinstance(response, self._rpc.response):
-            raise TypeError(f"{self._rpc.path} returned a {type(response).__name__}")
-        return response
+        return self._proper(response)
 
-    def _tell(self, request: Message, outcome: Outcome, seconds: float) -> None:
-        objects = _objects(request)
-        if isinstance(outcome.response, Message):
-            objects |= _objects(outcome.response)
-        facts = {"method": self._rpc.path, "code": outcome.code.name, "seconds": round(seconds, 6)}
-        log.log(
-            _level(outcome, self._level),
-            "%s %s in %.3f s%s%s",
-            self._rpc.path,
-            outcome.code.name,
-            seconds,
-            "".join(f" {name}={value!r}" for name, value in objects.items()),
-            _why(request, outcome),
-            extra={"facts": facts | objects},
-            exc_info=outcome.bug,
-        )
+
+def tell(
+    rpc: Rpc, messages: Sequence[Message], outcome: Outcome, seconds: float, level: int
+) -> None:
+    """The line of a call that has ended, with what ``messages`` (the request first) say it was about."""
+    objects: dict[str, str] = {}
+    for message in messages:
+        objects |= _objects(message)
+    facts = {"method": rpc.path, "code": outcome.code.name, "seconds": round(seconds, 6)}
+    log.log(
+        level,
+        "%s %s in %.3f s%s%s",
+        rpc.path,
+        outcome.code.name,
+        seconds,
+        "".join(f" {name}={value!r}" for name, value in objects.items()),
+        _why(messages[0], outcome),
+        extra={"facts": facts | objects},
+        exc_info=outcome.bug,
+    )
 
 
 @contextmanager
@@ -202,12 +236,6 @@ def _objects(message: Message) -> dict[str, str]:
         elif isinstance(value, Message):
             found |= _objects(value)
     return found
-
-
-def _level(outcome: Outcome, usual: int) -> int:
-    if outcome.code is grpc.StatusCode.OK:
-        return usual
-    return logging.ERROR if outcome.bug else logging.WARNING
 
 
 def _why(request: Message, outcome: Outcome) -> str:

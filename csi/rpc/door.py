@@ -21,9 +21,9 @@ class Door(Protocol):
         ...
 
 
-Admit = Callable[[grpc.ServicerContext], None]
-"""Decides whether a caller may come in; raises `Denied` for one who may not."""
+Admit = Callable[[grpc.ServicerContext, str], None]
+"""Decides whether a caller may call the method of that path; raises `Denied` for one who may not."""
 
 
-def everybody(_context: grpc.ServicerContext) -> None:
+def everybody(_context: grpc.ServicerContext, _method: str) -> None:
     """Where the mode of the socket has decided already."""

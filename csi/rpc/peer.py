@@ -7,15 +7,16 @@ have come from.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import grpc
 
 from csi.rpc.endpoint import path, target
-from csi.rpc.status import Answered
+from csi.rpc.status import HINDRANCE, KIND, Answered
 from csi.rpc.tls import Bundle, Certificates
 from csi.spec import manage_pb2
 from drivers.exec import remaining
@@ -33,8 +34,8 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
-    # The stream that is kept waits in its reader's thread. Else gRPC starts one more for each channel, and the
-    # reader wakes up ten times a second to look: a thousand of them leave no time for calls.
+    # The stream that is kept waits in its reader's thread. Else gRPC starts one more for each channel, and
+    # the reader wakes up ten times a second to look: a thousand of them leave no time for calls.
     ("SingleThreadedUnaryStream", 1),
 )
 WATCH = "/hearth.manage.v1.Manage/WatchBackends"
@@ -73,6 +74,18 @@ class Peer:
         timeout = None if left is None else left + MARGIN
         with self._answering():
             return self._line().unary(rpc)(request, timeout=timeout)
+
+    def send(self, rpc: str, requests: Iterator[bytes]) -> bytes:
+        """The bytes of the answer to a stream of requests; raises as `forward`."""
+        with self._answering():
+            call: Callable[..., bytes] = self._line().channel.stream_unary(rpc)
+            return call(requests)
+
+    def stream(self, rpc: str, request: bytes) -> Iterator[bytes]:
+        """The bytes of the answers to ``request``; raises as `forward`."""
+        with self._answering():
+            call: Callable[..., Iterator[bytes]] = self._line().channel.unary_stream(rpc)
+            yield from call(request)
 
     def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]:
         """The states of the node's backends, as they change. Raises `Answered` when that breaks off."""
@@ -126,4 +139,7 @@ class Peer:
         code, text = error.code(), error.details() or ""
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return Answered(code, f"node {self.name} ({self.address}): {text}")
-        return Answered(code, text)
+        # The stubs have it otherwise.
+        pairs = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+        behind = {key: str(value) for key, value in pairs}
+        return Answered(code, text, behind.get(KIND, ""), behind.get(HINDRANCE, ""))

@@ -21,6 +21,7 @@ from csi.rpc.call import Call, Observer, Rpc, serialized
 from csi.rpc.door import Admit, Door, everybody
 from csi.rpc.gate import Gate
 from csi.rpc.stream import Stream
+from csi.rpc.upload import Upload
 from csi.spec import csi_pb2, manage_pb2, registration_pb2
 
 SERVICES: Mapping[str, ServiceDescriptor] = MappingProxyType(
@@ -113,6 +114,9 @@ class Server:
             passes=getattr(service, "passes", False),
         )
         threads = self._spare if is_quick(method.name) else None
+        if method.client_streaming:
+            upload = Upload(rpc, self._gate, self._observer, admit=self._admit)
+            return grpc.stream_unary_rpc_method_handler(upload, response_serializer=serialized)
         if method.server_streaming:
             stream = Stream(rpc, self._gate, self._observer, self._admit)
             return grpc.unary_stream_rpc_method_handler(stream, response_serializer=serialized)

@@ -1,26 +1,29 @@
 """What happens around an RPC that answers with a stream: checks, the log, and its end with the server's.
 
 The handler yields messages, and None wherever it has nothing to say for a moment: that is when a caller
-who has gone is noticed. A stream is not waited for when the server stops: it has nothing in work.
+who has gone is noticed. A stream that watches is not waited for when the server stops: it has nothing in
+work. Any other is told to end at its next message, and waited for.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+from contextvars import copy_context
 from typing import cast
 
 import grpc
 from google.protobuf.message import Message
 
+from csi import logs
 from csi.rpc import checks, status
-from csi.rpc.call import Observer, Rpc, parse
+from csi.rpc.call import Observer, Outcome, Rpc, parse, tell
 from csi.rpc.door import Admit
 from csi.rpc.gate import Gate
 from drivers.errors import StorageError, Unavailable
-
-log = logging.getLogger(__name__)
 
 
 class Stream:
@@ -31,32 +34,66 @@ class Stream:
         self._gate = gate
         self._observer = observer
         self._admit = admit
+        self._watches = rpc.name.startswith("Watch")
 
     def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
-        began = time.monotonic()
-        self._observer.call_began()
-        code = grpc.StatusCode.INTERNAL  # what comes without a name is a bug, and gRPC logs it
+        # A context of its own: what lies between two messages is gRPC's, and not this call's.
+        inside = copy_context()
+        inside.run(logs.call_id.set, secrets.token_hex(4))
+        messages = self._observed(raw, context)
         try:
-            yield from self._messages(raw, context)
+            while (message := inside.run(next, messages, None)) is not None:
+                yield message
+        finally:
+            inside.run(messages.close)
+
+    def _observed(
+        self, raw: bytes, context: grpc.ServicerContext
+    ) -> Generator[Message, None, None]:
+        began = time.monotonic()
+        request = self._rpc.request()
+        self._observer.call_began()
+        outcome = Outcome(grpc.StatusCode.INTERNAL)  # without a name it is a bug, and gRPC logs it
+        try:
+            yield from self._messages(request, raw, context)
             is_there = context.is_active()
-            code = grpc.StatusCode.OK if is_there else grpc.StatusCode.CANCELLED
+            outcome = Outcome(grpc.StatusCode.OK if is_there else grpc.StatusCode.CANCELLED)
         except GeneratorExit:
-            code = grpc.StatusCode.CANCELLED
+            outcome = Outcome(grpc.StatusCode.CANCELLED)
             raise
         except StorageError as error:
-            code = status.code(error)
-            context.abort(code, status.text(str(error)))
+            outcome = Outcome(status.code(error), message=status.text(str(error)))
+            context.set_trailing_metadata(status.told(error))
+            context.abort(outcome.code, outcome.message)
         finally:
             seconds = time.monotonic() - began
-            log.debug("%s %s after %.3f s", self._rpc.path, code.name, seconds)
-            self._observer.call_ended(self._rpc.path, code.name, seconds)
+            tell(self._rpc, [request], outcome, seconds, self._level(outcome))
+            self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
 
-    def _messages(self, raw: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
-        self._admit(context)
-        request = self._rpc.request()
+    def _level(self, outcome: Outcome) -> int:
+        if self._watches:
+            return logging.DEBUG
+        expected = outcome.code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
+        return logging.INFO if expected else logging.WARNING
+
+    def _messages(
+        self, request: Message, raw: bytes, context: grpc.ServicerContext
+    ) -> Iterator[Message]:
+        self._admit(context, self._rpc.path)
         parse(request, raw)
         checks.check(request)
-        for message in cast("Iterator[Message | None]", self._rpc.method(request)):
+        with nullcontext() if self._watches else self._gate.entered():
+            handler = cast("Generator[Message | None]", self._rpc.method(request))
+            try:
+                yield from self._until_left(handler, context)
+            finally:
+                # Now, and not when somebody collects it: what it undoes belongs to this call.
+                handler.close()
+
+    def _until_left(
+        self, messages: Iterator[Message | None], context: grpc.ServicerContext
+    ) -> Iterator[Message]:
+        for message in messages:
             if message is not None:
                 yield message
             if self._gate.closed:

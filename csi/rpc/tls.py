@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -108,19 +108,24 @@ class TlsPort:
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """Lets in whose certificate has one of ``names``: the `csi.rpc.door.Admit` of a port."""
+    """Lets in whose certificate has one of ``names``: the `csi.rpc.door.Admit` of a port.
+
+    ``methods`` are those, by their paths, that have callers of their own instead.
+    """
 
     names: Collection[str]
+    methods: Mapping[str, Collection[str]] = field(default_factory=dict)
 
-    def __call__(self, context: grpc.ServicerContext) -> None:
+    def __call__(self, context: grpc.ServicerContext, method: str) -> None:
         """Raises `Denied`, naming both sides."""
         # The stubs have it otherwise.
         names = cast("Mapping[str, Sequence[bytes]]", context.auth_context())
         found = [name.decode("utf-8", "replace") for name in names.get(NAMES, ())]
-        if not set(found) & set(self.names):
+        allowed = self.methods.get(method, self.names)
+        if not set(found) & set(allowed):
             raise Denied(
                 f"a certificate of {', '.join(found) or 'no name'} may not call this; allowed:"
-                f" {', '.join(sorted(self.names))}"
+                f" {', '.join(sorted(allowed))}"
             )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar, cast
 
+from drivers.compliance import adoptions
 from drivers.compliance.subjects import Bed
 from drivers.errors import Busy
 from drivers.exec import deadline
@@ -105,8 +106,10 @@ class Bench:
         driver = self._driver
         self._connected.clear()
         if isinstance(driver, SnapshotDriver):
-            for snapshot in driver.list_snapshots():
-                self.done(driver.delete_snapshot, snapshot.id)
+            adoptions.clear_snapshots(driver, self.done)
+        adoptions.take_over(driver, self.done)
+        if isinstance(driver, SnapshotDriver):
+            adoptions.clear_snapshots(driver, self.done)
             assert not driver.list_snapshots()
         for volume in driver.list_volumes():
             self.done(driver.delete_volume, volume.id)

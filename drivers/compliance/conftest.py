@@ -83,3 +83,11 @@ def bench(opened: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     forgotten = marks.claimed(request.node.iter_markers()) - opened.called
     assert not forgotten, f"the test claims to check {sorted(forgotten)} and never called it"
     opened.clear()
+
+
+@pytest.fixture
+def point_limit(pytestconfig: pytest.Config) -> int | None:
+    """``--crash-points``."""
+    limit = pytestconfig.getoption("crash_points")
+    assert limit is None or isinstance(limit, int)
+    return limit

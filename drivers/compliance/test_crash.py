@@ -36,14 +36,6 @@ class Case:
     verify: Callable[[Bench], None]
 
 
-@pytest.fixture
-def point_limit(pytestconfig: pytest.Config) -> int | None:
-    """``--crash-points``."""
-    limit = pytestconfig.getoption("crash_points")
-    assert limit is None or isinstance(limit, int)
-    return limit
-
-
 def survive(bed: Bed, case: Case, limit: int | None) -> int:
     """Kill the operation before each of its steps and repeat it; returns the number of deaths."""
     steps = rehearse(bed, case)

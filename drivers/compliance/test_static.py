@@ -16,6 +16,8 @@ from drivers.compliance import (
     test_copies,
     test_devices,
     test_images,
+    test_manage,
+    test_manage_snapshots,
     test_snapshots,
     test_volumes,
 )
@@ -30,7 +32,10 @@ def contract(driver: type[VolumeDriver]) -> Mapping[str, object]:
 
 
 def test_every_method_of_every_interface_has_a_behavioural_check() -> None:
-    tests = (test_volumes, test_snapshots, test_copies, test_devices, test_images, test_callers)
+    tests = (
+        *(test_volumes, test_snapshots, test_copies, test_devices, test_images, test_callers),
+        *(test_manage, test_manage_snapshots),
+    )
     assert not marks.unchecked(interfaces(), tests)
 
 

@@ -8,9 +8,13 @@ Hearth announces for it follows from the classes it implements; nothing is decla
     SnapshotDriver   snapshots, and volumes made from them
     CloneDriver      volumes made from volumes
     RevertDriver     taking a volume back to a snapshot
+    ManageDriver     volumes that somebody else made: list, bring in, let go
+    ManageSnapshotsDriver   the same for snapshots
 """
 
 from drivers.interface.clone import CloneDriver
+from drivers.interface.manage import ManageDriver
+from drivers.interface.manage_snapshots import ManageSnapshotsDriver
 from drivers.interface.registration import (
     DriverRejected,
     Registry,
@@ -26,6 +30,8 @@ from drivers.interface.volume import VolumeDriver
 __all__ = [
     "CloneDriver",
     "DriverRejected",
+    "ManageDriver",
+    "ManageSnapshotsDriver",
     "Registry",
     "RevertDriver",
     "SnapshotDriver",

@@ -18,6 +18,8 @@ from typing import TypeVar
 import msgspec
 
 from drivers.interface.clone import CloneDriver
+from drivers.interface.manage import ManageDriver
+from drivers.interface.manage_snapshots import ManageSnapshotsDriver
 from drivers.interface.revert import RevertDriver
 from drivers.interface.snapshot import SnapshotDriver
 from drivers.interface.volume import VolumeDriver
@@ -34,7 +36,14 @@ class DriverRejected(TypeError):
 
 def interfaces() -> tuple[type[ABC], ...]:
     """All interfaces, the required one first."""
-    return (VolumeDriver, SnapshotDriver, CloneDriver, RevertDriver)
+    return (
+        VolumeDriver,
+        SnapshotDriver,
+        CloneDriver,
+        RevertDriver,
+        ManageDriver,
+        ManageSnapshotsDriver,
+    )
 
 
 def abilities(driver: type[VolumeDriver]) -> tuple[type[ABC], ...]:

@@ -49,6 +49,9 @@ class LoopDriver(
 
     Snapshots and clones share blocks on filesystems with reflinks (xfs, btrfs): they cost nothing and
     work while the volume is used. Elsewhere they are full copies, made only of what is not connected.
+
+    Files of somebody else are not taken over: the directory is the driver's own, and one would have to
+    be moved into it. They go in as images.
     """
 
     VERSION: ClassVar[str] = "0.1.0"

@@ -16,10 +16,13 @@ from pathlib import Path
 
 from drivers.errors import InUse, Unavailable
 from drivers.model import MIB, Connection
+from drivers.signatures import look
 
 BLKDISCARD, BLKZEROOUT = 0x1277, 0x127F
 PIECE = 64 * MIB
 CHUNK = 4 * MIB
+
+__all__ = ["Tick", "copy", "discard", "look", "opened", "untold", "zero"]
 
 Tick = Callable[[int], None]
 """Called with the bytes that are done; may raise to stop."""

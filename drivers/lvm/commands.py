@@ -27,6 +27,14 @@ def full_report(vg: str) -> Argv:
     ]  # fmt: skip
 
 
+def details(vg: str, lv: str) -> Argv:
+    """JSON with what only matters of a single volume."""
+    return [
+        "lvm", "lvs", "--reportformat", "json", "--options", report.DETAIL_FIELDS,
+        "--", f"{vg}/{lv}",
+    ]  # fmt: skip
+
+
 def physical_volumes() -> Argv:
     """JSON rows of device and group of every physical volume that LVM can see."""
     return ["lvm", "pvs", "--reportformat", "json", "--options", "pv_name,vg_name"]

@@ -12,6 +12,7 @@ from drivers import interface
 from drivers.errors import Precondition
 from drivers.exec import Run
 from drivers.lvm import devices, layouts, names, records, setup
+from drivers.lvm.adoption import Adoption
 from drivers.lvm.capacity import ASKING, STALE, Capacity
 from drivers.lvm.connections import Connections
 from drivers.lvm.copies import Copies
@@ -19,14 +20,17 @@ from drivers.lvm.group import VolumeGroup
 from drivers.lvm.growth import Growth
 from drivers.lvm.jobs import Jobs
 from drivers.lvm.machine import Machine
+from drivers.lvm.manageable import Manageables
 from drivers.lvm.options import Layout, WipeOn
 from drivers.lvm.options import Options as LvmOptions
 from drivers.lvm.redundancy import Redundancy
+from drivers.lvm.release import Release
 from drivers.lvm.removal import Removal
 from drivers.lvm.report import Group
 from drivers.lvm.revert import Revert
 from drivers.lvm.snapshots import Snapshots
 from drivers.lvm.volumes import Volumes
+from drivers.manageable import AdoptionSpec, Page, Query, Reference, SnapshotAdoptionSpec
 from drivers.model import (
     UNKNOWN,
     Connection,
@@ -49,11 +53,17 @@ class LvmDriver(
     interface.SnapshotDriver,
     interface.CloneDriver,
     interface.RevertDriver,
+    interface.ManageDriver,
+    interface.ManageSnapshotsDriver,
 ):
     """Logical volumes of an LVM volume group: linear, striped, raid1, raid10 and thin.
 
     Snapshots are copy-on-write for thick volumes and thin for thin ones. LVM's metadata is the only
     database: everything about a volume is in tags of its logical volume.
+
+    A logical volume that somebody else made is taken over by tags alone, and let go by taking them off.
+    An inactive one is activated while it is looked at. With leave to delete it, deleting it wipes its
+    extents as those of any other volume: others get them next.
     """
 
     VERSION = "0.1.0"
@@ -80,6 +90,11 @@ class LvmDriver(
         self._growth = Growth(self._group, self._volumes, self._capacity)
         self._revert = Revert(
             self._group, self._volumes, self._snapshots, self._removal, self._capacity
+        )
+        self._manageables = Manageables(self._group, self._connections, run)
+        self._adoption = Adoption(self._group, self._volumes, self._snapshots, self._manageables)
+        self._release = Release(
+            self._group, self._volumes, self._snapshots, self._removal, self._revert
         )
         self._began = False
 
@@ -256,3 +271,33 @@ class LvmDriver(
 
     def revert_to_snapshot(self, volume_id: VolumeId, snapshot_id: SnapshotId) -> Volume:
         return self._revert.revert(volume_id, snapshot_id)
+
+    @property
+    def storage_name(self) -> str:
+        return self._group.name
+
+    def manage_existing(self, spec: AdoptionSpec, reference: Reference) -> Volume:
+        return self._adoption.volume(spec, reference)
+
+    def manage_existing_get_size(self, reference: Reference) -> int:
+        return self._manageables.find(self._group.read(), reference).shown
+
+    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
+        return self._release.volume(volume_id, name)
+
+    def get_manageable_volumes(self, query: Query) -> Page:
+        return self._manageables.volumes(query)
+
+    def manage_existing_snapshot(
+        self, spec: SnapshotAdoptionSpec, reference: Reference
+    ) -> Snapshot:
+        return self._adoption.snapshot(spec, reference)
+
+    def manage_existing_snapshot_get_size(self, reference: Reference) -> int:
+        return self._manageables.find(self._group.read(), reference).shown
+
+    def unmanage_snapshot(self, snapshot_id: SnapshotId, name: str | None) -> Reference | None:
+        return self._release.snapshot(snapshot_id, name)
+
+    def get_manageable_snapshots(self, query: Query) -> Page:
+        return self._manageables.snapshots(query)

@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from drivers.exec import Run
 from drivers.lvm import blocks, devicemapper
 from drivers.lvm.blocks import Tick, untold
 from drivers.lvm.headers import Fingerprint, Headers
 from drivers.model import Connection
+from drivers.signatures import Look
 
 
 class Kernel(Protocol):
@@ -38,6 +40,8 @@ class Blocks(Protocol):
     def zero(self, descriptor: int, start: int, length: int, tick: Tick = untold) -> None: ...
 
     def discard(self, descriptor: int, start: int, length: int, tick: Tick = untold) -> None: ...
+
+    def look(self, descriptor: int, size: int, run: Run) -> Look: ...
 
     def copy(self, source: int, target: int, length: int, tick: Tick = untold) -> None: ...
 

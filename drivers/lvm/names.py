@@ -42,8 +42,19 @@ COPY = "hearth.copy="
 """A temporary snapshot that a copy to the volume with this object id reads."""
 
 LONGEST = 1000
+MADE = re.compile(r"(vol|snap)-[0-9a-f]{32}|tmp-[a-z]+[0-9]*-[0-9a-f]{32}")
 _PLAIN = re.compile(r"[A-Za-z0-9_+./:-]")
 _ESCAPE = re.compile(rb"!([0-9A-F]{2})")
+
+
+def is_ours(tags: Iterable[str]) -> bool:
+    """Whether any tag says that Hearth made the volume, or took it over."""
+    return any(tag.startswith(PREFIX) for tag in tags)
+
+
+def is_made(name: str) -> bool:
+    """Whether an LV name is one that Hearth gives: nobody else chose it."""
+    return MADE.fullmatch(name) is not None
 
 
 def object_id() -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from drivers.errors import Unavailable
 from drivers.lvm import names
 from drivers.lvm.layouts import PARAMETERS, Shape
 from drivers.lvm.report import Group, Lv
+from drivers.manageable import AdoptionSpec, SnapshotAdoptionSpec
 from drivers.model import (
+    Adoption,
     Content,
     Properties,
     Snapshot,
@@ -102,6 +104,46 @@ def snapshot_tags(
     return _tags(object_id, spec.name, fields)
 
 
+def adopted_volume_tags(
+    object_id: str, spec: AdoptionSpec, shape: Shape, lv: Lv, fs_type: str
+) -> list[str]:
+    """All tags of a volume that somebody else made; there is no moment at which it is unfinished."""
+    fields = {
+        "kind": VOLUME,
+        "content": Content.ADOPTED.value,
+        "requested": str(lv.size),
+        **_adoption_fields(lv, spec),
+        **shape.options,
+        **_properties_fields(replace(spec.properties, fs_type=fs_type)),
+    }
+    return _finished_tags(object_id, spec.name, fields)
+
+
+def adopted_snapshot_tags(
+    object_id: str, spec: SnapshotAdoptionSpec, volume: Volume, lv: Lv, created: datetime
+) -> list[str]:
+    """All tags of a snapshot of ``volume`` that somebody else made."""
+    fields = {
+        "kind": SNAPSHOT,
+        "content": Content.ADOPTED.value,
+        "volume": volume.id,
+        "size": str(lv.shown),
+        "created": created.isoformat(),
+        "labels": json.dumps(dict(spec.labels), sort_keys=True) if spec.labels else "",
+        **_adoption_fields(lv, spec),
+        **_properties_fields(volume.properties),
+    }
+    return _finished_tags(object_id, spec.name, fields)
+
+
+def _adoption_fields(lv: Lv, spec: AdoptionSpec | SnapshotAdoptionSpec) -> dict[str, str]:
+    return {
+        "original": lv.name,
+        "owner": spec.owner,
+        "delete": "yes" if spec.allow_delete else "",
+    }
+
+
 def told(source: Source) -> str:
     """How a source stands in the tags of what was made from it."""
     return f"{source.kind.value}:{source.id}"
@@ -153,7 +195,9 @@ def volume(group: Group, lv: Lv) -> Volume:
             options=options,
             source=_source(fields.get("source", "")),
             # A pool zeroes what it hands out; a copy shows what its source had.
-            zeroed=(lv.is_thin and "source" not in fields) or "zeroed" in fields,
+            zeroed=(lv.is_thin and not {"source", "original"} & fields.keys())
+            or "zeroed" in fields,
+            adopted=adoption(lv),
         )
 
 
@@ -173,14 +217,33 @@ def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
             properties=_properties(fields),
             labels=json.loads(fields.get("labels", "{}")),
             usable=usable,
+            adopted=adoption(lv),
         )
 
 
+def is_kept(lv: Lv) -> bool:
+    """Whether an LV that somebody else made must not be deleted: without the opt-in, none is."""
+    made_here = "original" not in lv.fields
+    if made_here:
+        return lv.fields.get("kind") == VOLUME and lv.fields.get("content") == Content.ADOPTED.value
+    return "delete" not in lv.fields
+
+
+def adoption(lv: Lv) -> Adoption | None:
+    """What is kept of an LV that somebody else made; None for ours."""
+    if not (original := lv.fields.get("original")):
+        return None
+    return Adoption(original, lv.fields.get("owner", ""), "delete" in lv.fields)
+
+
 def _tags(object_id: str, name: str, fields: Mapping[str, str]) -> list[str]:
+    return [*_finished_tags(object_id, name, fields), names.CREATING]
+
+
+def _finished_tags(object_id: str, name: str, fields: Mapping[str, str]) -> list[str]:
     return [
         f"{names.ID}{object_id}",
         f"{names.NAME}{names.digest(name)}",
-        names.CREATING,
         *names.pack(fields),
     ]
 
@@ -195,6 +258,7 @@ def _properties_fields(properties: Properties) -> dict[str, str]:
         "pv": properties.pv_name,
         "class": properties.storage_class,
         "mkfs": properties.mkfs_options,
+        "image": properties.image,
     }
 
 
@@ -208,6 +272,7 @@ def _properties(fields: Mapping[str, str]) -> Properties:
         pv_name=fields.get("pv", ""),
         storage_class=fields.get("class", ""),
         mkfs_options=fields.get("mkfs", ""),
+        image=fields.get("image", ""),
     )
 
 

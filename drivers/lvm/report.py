@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from drivers.errors import Unavailable
 from drivers.lvm import names
@@ -21,10 +22,16 @@ VG_FIELDS = (
 )
 PV_FIELDS = "pv_name,pv_uuid,pv_missing,pv_pe_count,pv_pe_alloc_count"
 LV_FIELDS = (
-    "lv_name,lv_uuid,lv_size,lv_tags,origin,pool_lv,lv_role,lv_merging,lv_health_status,"
+    "lv_name,lv_uuid,lv_size,lv_tags,origin,origin_size,pool_lv,lv_role,lv_merging,lv_health_status,"
     "lv_metadata_size,lv_when_full,lv_parent"
 )
+DETAIL_FIELDS = "lv_permissions,lv_time"
+"""What is asked of one LV alone: the permissions come with questions to the kernel."""
 SEG_FIELDS = "lv_uuid,segtype,stripes,seg_pe_ranges,zero,chunk_size"
+
+
+TIME = "%Y-%m-%d %H:%M:%S %z"
+"""LVM's own ``report/time_format``, which our configuration leaves as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,13 @@ class Segment:
 class Lv:
     """A logical volume, hidden ones too (their names lack the brackets of LVM's listing).
 
-    ``size`` is in bytes; for a COW snapshot it is that of the COW area.
+    ``size`` is in bytes; for a COW snapshot it is that of the COW area, and ``shown`` what a reader sees.
     """
 
     name: str
     uuid: str
     size: int
+    shown: int
     tags: frozenset[str]
     origin: str
     pool: str
@@ -113,6 +121,14 @@ class Lv:
     def ranges(self) -> tuple[str, ...]:
         """Where all of it lies, segment by segment."""
         return tuple(each for segment in self.segments for each in segment.ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """More of one LV: whether nobody may write to it, and when it was made (None: LVM does not know)."""
+
+    read_only: bool
+    made: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +194,14 @@ def physical_volumes(text: str) -> Iterator[tuple[str, str]]:
             yield row["pv_name"], row["vg_name"]
 
 
+def details(text: str) -> Details:
+    """What the output of ``lvs`` says of its one LV."""
+    with _readable():
+        (row,) = json.loads(text)["report"][0]["lv"]
+        made = datetime.strptime(row["lv_time"], TIME) if row["lv_time"] else None
+        return Details(read_only=row["lv_permissions"].startswith("read-only"), made=made)
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     try:
@@ -218,11 +242,13 @@ def _lv(row: Mapping[str, str], segments: Sequence[Segment]) -> Lv:
     # LVM gives a new RAID volume's tags to its hidden metadata volumes too, and never takes them off:
     # what stands there is no mark of ours. A snapshot that is being merged is hidden and keeps its own.
     is_part = row["lv_role"].startswith("private,raid")
+    is_cow = "thicksnapshot" in row["lv_role"]
     tags = frozenset(tag for tag in row["lv_tags"].split(",") if tag and not is_part)
     return Lv(
         name=row["lv_name"].strip("[]"),
         uuid=row["lv_uuid"],
         size=int(row["lv_size"]),
+        shown=int((is_cow and row["origin_size"]) or row["lv_size"]),
         tags=tags,
         origin=row["origin"].strip("[]"),
         pool=row["pool_lv"].strip("[]"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 
-from drivers.errors import Busy, InUse, NotFound, Unavailable
+from drivers.errors import Busy, InUse, NotFound, Precondition, Unavailable
 from drivers.lvm import commands, devices, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.removal import Removal
@@ -90,6 +90,11 @@ class Snapshots:
                 return
             self._volumes.refuse_reverting(now, lv)
             self._volumes.abandon_copies(now, Source(SourceKind.SNAPSHOT, identifier))
+            if records.is_kept(lv):
+                raise Precondition(
+                    f"snapshot {identifier} ({now.name}/{lv.name}) was adopted and is never deleted:"
+                    " release it, then remove it by hand, or adopt it with leave to delete"
+                )
             if self._group.is_open(lv):
                 raise InUse(f"snapshot {identifier} ({now.name}/{lv.name}) is being read")
             if lv.is_thin:

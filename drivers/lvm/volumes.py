@@ -225,17 +225,25 @@ class Volumes:
             return records.volume(self._group.read(), self._group.again(lv))
 
     def _refuse_deletion(self, group: Group, lv: Lv, identifier: str) -> None:
-        if records.volume(group, lv).content is Content.ADOPTED:
+        if records.is_kept(lv):
             raise Precondition(
                 f"volume {identifier} ({group.name}/{lv.name}) was adopted and is never deleted:"
-                " release it, then remove the logical volume by hand"
+                " release it, then remove the logical volume by hand, or adopt it with leave to delete"
             )
         if self._group.is_open(lv):
             raise InUse(f"volume {identifier} ({group.name}/{lv.name}) is open: unmount it first")
         finished = records.catalogue(group).snapshots
-        held = [each for each in group.snapshots_of(lv) if each.object_id in finished]
+        # One without our tags is somebody else's, and would go with its origin.
+        held = [
+            each
+            for each in group.snapshots_of(lv)
+            if each.object_id in finished or not names.is_ours(each.tags)
+        ]
         if held:
-            told = ", ".join(f"{group.id}.{each.object_id} ({each.name})" for each in held)
+            told = ", ".join(
+                f"{group.id}.{each.object_id} ({each.name})" if each.object_id else each.name
+                for each in held
+            )
             raise InUse(f"volume {identifier} has snapshots that cannot live without it: {told}")
 
     def _zero_ends(self, lv: Lv) -> None:

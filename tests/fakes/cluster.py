@@ -53,7 +53,12 @@ class Cluster:
             ),
         )
         port = self.addresses.get(name, ":0").rpartition(":")[2]
-        remote = Remote(f"unix://{directory}/reg.sock", f"127.0.0.1:{port}", self.tls("node"))
+        remote = Remote(
+            f"unix://{directory}/reg.sock",
+            f"127.0.0.1:{port}",
+            self.tls("node"),
+            f"unix://{directory}/manage.sock",
+        )
         serving = Serving(f"unix://{directory}/csi.sock", grace=2.0)
         app = build(settings, REGISTRY.drivers, serving, remote=remote)
         app.start()
@@ -94,7 +99,7 @@ def cluster(*names: str) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="hearth-") as directory, ExitStack() as closing:
         made = Cluster(Path(directory))
         closing.callback(lambda: [app.stop() for app in made.nodes.values()])
-        for role in ("node", "controller"):
+        for role in ("node", "controller", "operator", "admin", "intruder"):
             made.authority.issue(made.tls(role), f"{role}.{DRIVER}")
         for name in names:
             made.boot(name, {"fast": (MemoryDriver, MemoryOptions(backend_id=f"memory{name}"))})

@@ -15,7 +15,9 @@ from tests.fakes.moods import Moods
 
 
 def manage(running: Bench) -> Manage:
-    return Manage("n1", running.app.backends, running.app.provisioner, look=0.01)
+    app = running.app
+    parts = (app.backends, app.provisioner, app.inventory, app.adoption)
+    return Manage("n1", *parts, look=0.01)
 
 
 def test_backends_are_told_at_once_and_when_they_change() -> None:

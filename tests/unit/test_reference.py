@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from csi.controller import parameters
 from csi.rpc import status
 from drivers import errors
 from drivers.interface import load_drivers
+from drivers.manageable import Hindrance
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
 
@@ -87,6 +89,11 @@ def test_every_error_is_explained_with_its_code() -> None:
     for each in classes:
         code = status.CODES[next(kind for kind in each.__mro__ if kind in status.CODES)]
         assert f"| {code.name} |" in explained[each.__name__]
+
+
+def test_every_reason_against_bringing_something_in_is_explained() -> None:
+    text = page("error-codes.md").partition("## Why an object")[2]
+    assert re.findall(r"^\| `(.+?)` \|", text, re.MULTILINE) == [each.value for each in Hindrance]
 
 
 def test_every_command_and_option_is_explained() -> None:

@@ -8,11 +8,21 @@ import grpc
 import pytest
 
 from csi.rpc import status
+from csi.rpc.peer import Peer
 from csi.spec import csi_pb2
 from drivers import errors
+from drivers.manageable import Hindrance, Obstacle
 from tests.fakes.services import failing_with, refusal, serving
 
 Code = grpc.StatusCode
+CREATE = "/csi.v1.Controller/CreateVolume"
+# Those that are made of more than a message come as the nearest class that is not.
+NAMED = {
+    errors.StorageError: errors.Unavailable,
+    errors.InProgress: errors.Busy,
+    errors.Absent: errors.Unavailable,
+    errors.CommandFailed: errors.Unavailable,
+}
 
 # RESOURCE_EXHAUSTED makes the sidecar choose another node: exactly one class may become it.
 EXPECTED = {
@@ -21,6 +31,8 @@ EXPECTED = {
     errors.Unsupported: Code.INVALID_ARGUMENT,
     errors.NotFound: Code.NOT_FOUND,
     errors.Exists: Code.ALREADY_EXISTS,
+    errors.AlreadyManaged: Code.ALREADY_EXISTS,
+    errors.Unmanageable: Code.FAILED_PRECONDITION,
     errors.OutOfRange: Code.OUT_OF_RANGE,
     errors.Exhausted: Code.RESOURCE_EXHAUSTED,
     errors.Precondition: Code.FAILED_PRECONDITION,
@@ -47,6 +59,8 @@ def made(kind: type[errors.StorageError]) -> errors.StorageError:
         return errors.MissingModule("dm_raid", "LVM needs for raid1", "modprobe: FATAL")
     if kind is errors.CommandFailed:
         return errors.CommandFailed("lvm", 5, "no such thing")
+    if kind is errors.Unmanageable:
+        return errors.Unmanageable("it is open", Obstacle(Hindrance.OPEN, "it is open"))
     return kind("the object, the fact, what to change")
 
 
@@ -104,3 +118,30 @@ def test_a_long_text_is_cut_between_characters_and_still_travels(
     assert code is Code.UNAVAILABLE
     assert re.fullmatch(f"{letter}+…", message)
     assert status.LIMIT - 5 < len(message.encode()) <= status.LIMIT
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_an_error_has_its_class_again_on_the_other_side(
+    kind: type[errors.StorageError], tmp_path: Path
+) -> None:
+    error = made(kind)
+    with serving(tmp_path / "csi.sock", failing_with(error)):
+        peer = Peer("n1", f"unix://{tmp_path}/csi.sock", None)
+        with pytest.raises(status.Answered) as answered:
+            peer.forward(CREATE, csi_pb2.CreateVolumeRequest(name="broken").SerializeToString())
+        peer.close()
+    named = status.named(answered.value)
+    assert type(named) is NAMED.get(kind, kind)
+    assert str(error) in str(named)
+    if isinstance(named, errors.Unmanageable):
+        assert named.obstacle.hindrance is Hindrance.OPEN
+
+
+def test_what_a_server_does_not_know_is_not_supported() -> None:
+    answer = status.Answered(Code.UNIMPLEMENTED, "Method not found!")
+    assert isinstance(status.named(answer), errors.Unsupported)
+
+
+def test_a_class_that_does_not_fit_its_code_is_not_believed() -> None:
+    answer = status.Answered(Code.NOT_FOUND, "gone", "Invalid")
+    assert type(status.named(answer)) is errors.NotFound

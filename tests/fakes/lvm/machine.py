@@ -14,7 +14,7 @@ from tests.fakes.lvm.creation import Creation
 from tests.fakes.lvm.state import Device, Logical, Refused, Span, State
 
 DISKS = {"/dev/sda": 40, "/dev/sdb": 32, "/dev/sdc": 24, "/dev/sdd": 20}
-READS = {"fullreport", "pvs"}
+READS = {"fullreport", "lvs", "pvs"}
 
 
 class FakeLvm:
@@ -105,6 +105,8 @@ class FakeLvm:
         if command.command == "fullreport":
             return report.full(self.state)
         targets.refuse(self.state, self.unloadable, command)
+        if command.command == "lvs":
+            return report.details(self.state.lv(command.operands[0].partition("/")[2]))
         self._change(command)
         if "--test" not in command.options:
             self.state.seqno += 1

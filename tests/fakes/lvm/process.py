@@ -18,17 +18,19 @@ from threading import current_thread, main_thread
 from typing import Any, Never
 
 from drivers.errors import CommandFailed, InUse, Unavailable
-from drivers.exec import NOTHING, Arg, Result
+from drivers.exec import NOTHING, Arg, Result, Run
 from drivers.lvm import devicemapper
 from drivers.lvm.blocks import Tick, untold
 from drivers.lvm.headers import Fingerprint
 from drivers.lvm.machine import Machine
-from drivers.model import Connection
+from drivers.manageable import Found, Hindrance, Obstacle
+from drivers.model import Connection, FsType, VolumeMode
+from drivers.signatures import Look
 from tests.fakes.lvm.machine import FakeLvm
 from tests.fakes.lvm.report import raid
 from tests.fakes.lvm.state import EXTENT, Device, Logical, State
 
-READING = re.compile(r"^lvm (fullreport|pvs)|--test")
+READING = re.compile(r"^lvm (fullreport|lvs|pvs)|--test")
 
 
 class Died(BaseException):
@@ -171,6 +173,17 @@ class Process:
     def copy(self, source: int, target: int, length: int, tick: Tick = untold) -> None:
         _device, lv = self._open[source]
         self._each("copy", target, 0, length, lambda at: self.lvm.state.read(lv, at), tick)
+
+    def look(self, descriptor: int, size: int, run: Run) -> Look:
+        """By the first extent: empty, a filesystem's name, or ``damaged`` and that, or anything."""
+        _device, lv = self._open[descriptor]
+        first = self.lvm.state.read(lv, 0)
+        kind = first.removeprefix("damaged ")
+        if kind not in {each.value for each in FsType}:
+            obstacle = Obstacle(Hindrance.UNKNOWN_FILESYSTEM, f"it holds {first or 'nothing'}")
+            return Found(first, VolumeMode.BLOCK), obstacle
+        damage = Obstacle(Hindrance.DAMAGED_FILESYSTEM, f"its {kind} is damaged")
+        return Found(kind, VolumeMode.FILESYSTEM), damage if kind != first else None
 
     def _each(
         self,

@@ -34,6 +34,13 @@ def physical(state: State, others: dict[str, str]) -> str:
     return json.dumps({"report": [{"pv": rows}]}, indent=2)
 
 
+def details(lv: Logical) -> str:
+    """The output of ``lvm lvs`` for one volume, with the fields that the driver asks for."""
+    permissions = "read-only" if lv.read_only else "writeable"
+    row = {"lv_permissions": permissions, "lv_time": "2026-11-30 00:06:44 +0000"}
+    return json.dumps({"report": [{"lv": [row]}]}, indent=2)
+
+
 def _group(state: State) -> Row:
     disks = state.disks.values()
     return {
@@ -65,10 +72,11 @@ def _lv(state: State, lv: Logical) -> Row:
         "lv_size": str(lv.extents * EXTENT),
         "lv_tags": ",".join(sorted(lv.tags)),
         "origin": _name(state, lv.origin),
+        "origin_size": str(lv.shown * EXTENT) if lv.is_cow else "",
         "pool_lv": _name(state, lv.pool),
         "lv_role": ",".join([lv.roles, *_relations(state, lv)]),
         "lv_merging": "merging" if lv.merging else "",
-        "lv_health_status": "partial" if is_partial(state, lv) else "",
+        "lv_health_status": "partial" if is_partial(state, lv) else lv.health,
         "lv_metadata_size": str(EXTENT) if lv.type == "thin-pool" else "",
         "lv_when_full": lv.when_full,
         "lv_parent": _name(state, lv.parent),

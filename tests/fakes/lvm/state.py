@@ -96,6 +96,8 @@ class Logical:
     overflowed: bool = False
     kept: dict[int, str] = field(default_factory=dict)
     shown: int = 0
+    health: str = ""
+    read_only: bool = False
 
     @property
     def spans(self) -> list[Span]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from drivers.manageable import AdoptionSpec, Reference, SnapshotAdoptionSpec
 from drivers.model import MIB, Content, SnapshotId, SnapshotSpec, VolumeId
 from tests.fakes.lvm import Died, FakeLvm, Moment
 from tests.fakes.lvm.driver import Life, life, survives, wanted
@@ -260,3 +261,53 @@ def test_a_dead_process_does_nothing_more(lvm: FakeLvm) -> None:
     with pytest.raises(Died), life(lvm, 0, Moment.BEFORE, **OPTIONS) as first:
         first.volume()
     assert lvm.names() == []
+
+
+ADOPTION = AdoptionSpec("import", "owner")
+CUT = SnapshotAdoptionSpec("cut", "owner")
+
+
+def plain(now: FakeLvm, scene: Scene) -> None:
+    """What the scene has made, as an administrator would have made it."""
+    now.object(scene.volume).name, now.object(scene.snapshot).name = "vol-hand", "snap-hand"
+    for lv in now.tagged("hearth."):
+        lv.tags.clear()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bringing_in_and_letting_go(lvm: FakeLvm, layout: str) -> None:
+    """Two of each at most: a retry finds its own, whatever moment the process before it died at."""
+    scene = set_scene(lvm, layout)
+    content = [lvm.content(lvm.object(each)) for each in (scene.volume, scene.snapshot)]
+    lvm.write(lvm.object(scene.volume), "ext4", 0)
+    content[0][0] = "ext4"
+    plain(lvm, scene)
+
+    def bring_in(one: Life) -> None:
+        one.driver.manage_existing(ADOPTION, Reference("vol-hand"))
+        one.driver.manage_existing_snapshot(CUT, Reference("snap-hand"))
+
+    def let_go(one: Life) -> None:
+        for snapshot in one.driver.list_snapshots():
+            one.driver.unmanage_snapshot(snapshot.id, "snap-plain")
+        for volume in one.driver.list_volumes():
+            one.driver.unmanage(volume.id, "vol-plain")
+
+    for act, names in (
+        (bring_in, ["snap-hand", "vol-hand"]),
+        (let_go, ["snap-plain", "vol-plain"]),
+    ):
+        for number in count():
+            now = lvm.copy()
+            if survives(now, act, number, **OPTIONS):
+                assert number
+                break
+            with life(now, **OPTIONS) as second:
+                act(second)
+            tidy(now)
+            assert now.names() == names
+            shown = [now.content(now.lv(name)) for name in reversed(names)]
+            assert shown == content
+            assert len(now.tagged("hearth.")) == (2 if act is bring_in else 0)
+        with life(lvm, **OPTIONS) as third:
+            act(third)

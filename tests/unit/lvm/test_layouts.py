@@ -106,7 +106,7 @@ def test_the_effective_options_ask_for_the_same_shape(shape: Shape) -> None:
 def made(kind: str, stripes: int) -> Lv:
     segment = Segment(kind, stripes, (), zero=False, chunk=0)
     return Lv(
-        name="v", uuid="u", size=MIB, tags=frozenset(), origin="", pool="", roles=frozenset(),
+        name="v", uuid="u", size=MIB, shown=MIB, tags=frozenset(), origin="", pool="", roles=frozenset(),
         merging=False, health="", parent="", when_full="", metadata_size=0, segments=(segment,),
         fields={},
     )  # fmt: skip

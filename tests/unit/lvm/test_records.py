@@ -50,7 +50,7 @@ SHAPES = st.sampled_from(
 def lv(name: str, tags: Iterable[str], size: int = MIB, uuid: str = "") -> Lv:
     kept = frozenset(tags)
     return Lv(
-        name=name, uuid=uuid or f"uuid-{name}", size=size, tags=kept, origin="", pool="",
+        name=name, uuid=uuid or f"uuid-{name}", size=size, shown=size, tags=kept, origin="", pool="",
         roles=frozenset({"public"}), merging=False, health="", parent="", when_full="",
         metadata_size=0, segments=(), fields=names.unpack(kept),
     )  # fmt: skip

@@ -1,0 +1,247 @@
+"""The rules of bringing in what somebody else made, and of letting go, free of any protocol.
+
+As in the provisioner: every method may be called again with the same arguments after any failure, and
+one object is changed by one call at a time. A rehearsal checks everything and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from csi.controller import abilities
+from csi.controller.access import MODES
+from drivers.backends import Backend, Backends, is_id
+from drivers.errors import Absent, AlreadyManaged, Exists, Invalid, NotFound, Unmanageable
+from drivers.interface import ManageDriver, ManageSnapshotsDriver, VolumeDriver
+from drivers.locks import Locks
+from drivers.manageable import (
+    AdoptionSpec,
+    Hindrance,
+    Manageable,
+    Page,
+    Query,
+    Reference,
+    SnapshotAdoptionSpec,
+)
+from drivers.model import Snapshot, SnapshotId, Volume, VolumeId
+
+Listing = Callable[[Query], Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where something is that was let go of: the storage's own name, and the object's there.
+
+    ``reference`` is None if no volume had the id any more.
+    """
+
+    storage: str
+    reference: Reference | None
+
+
+class Adoption:
+    """Brings in and lets go on the backends of one node."""
+
+    def __init__(self, backends: Backends, locks: Locks) -> None:
+        """``locks`` are shared with everybody who changes volumes on this node."""
+        self._backends = backends
+        self._locks = locks
+
+    def backend(self, name: str, storage: str) -> Backend:
+        """The one of that name, or the one on that storage (a volume group); both must agree.
+
+        Raises `Invalid`, with those there are: nothing but the storage of a backend is ever looked at.
+        """
+        found = [each for each in self._backends if name in ("", each.name)]
+        if storage:
+            found = [each for each in found if _storage(each.driver) == storage]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(f"{each.name} ({_storage(each.driver)})" for each in self._backends)
+        what = " ".join(filter(None, (name, storage))) or "none"
+        raise Invalid(f"one backend must be named, by name or storage, not {what}; known: {known}")
+
+    def volumes(self, backend: str, query: Query) -> Page:
+        """What is no snapshot in a backend's storage, and whether it can be brought in."""
+        return abilities.manages(
+            self._backends.use(self.backend(backend, ""))
+        ).get_manageable_volumes(query)
+
+    def snapshots(self, backend: str, query: Query) -> Page:
+        """The snapshots in a backend's storage, as `volumes`."""
+        driver = abilities.manages_snapshots(self._backends.use(self.backend(backend, "")))
+        return driver.get_manageable_snapshots(query)
+
+    def orphans(self, backend: str = "") -> Iterator[tuple[str, Manageable]]:
+        """What carries our marks without being finished, by the name of its backend."""
+        for each in self._backends:
+            if backend in ("", each.name):
+                with suppress(Absent):
+                    for found in self._unfinished(self._backends.use(each)):
+                        yield each.name, found
+
+    def manage(
+        self, backend: Backend, spec: AdoptionSpec, reference: Reference, *, rehearse: bool
+    ) -> Volume | Manageable:
+        """The volume that the object has become; rehearsed, what the object is.
+
+        Raises what `ManageDriver.manage_existing` raises.
+        """
+        _check(spec)
+        driver = abilities.manages(self._backends.use(backend))
+        with self._claimed(f"name:{spec.name}", driver.get_manageable_volumes, reference):
+            self._refuse_elsewhere(spec.name, backend)
+            if rehearse:
+                return _willing(driver.get_manageable_volumes, reference, spec.owner)
+            return driver.manage_existing(spec, reference)
+
+    def manage_snapshot(
+        self,
+        backend: Backend,
+        spec: SnapshotAdoptionSpec,
+        reference: Reference,
+        *,
+        of: str,
+        rehearse: bool,
+    ) -> Snapshot | Manageable:
+        """As `manage`; raises `Invalid` if the object is no snapshot of the volume ``of`` (empty: any)."""
+        _check(spec)
+        driver = abilities.manages_snapshots(self._backends.use(backend))
+        listing = driver.get_manageable_snapshots
+        with self._claimed(f"snapshot-name:{spec.name}", listing, reference):
+            self._refuse_foreign(driver, reference, of)
+            if rehearse:
+                return _willing(listing, reference, spec.owner)
+            return driver.manage_existing_snapshot(spec, reference)
+
+    def unmanage(self, volume_id: str, name: str, *, rehearse: bool) -> Location:
+        """Where the volume is, now that it is none of ours; raises what `ManageDriver.unmanage` raises."""
+        with self._locks.hold(volume_id):
+            driver = abilities.manages(self._backends.of(volume_id))
+            if rehearse:
+                return Location(driver.storage_name, _rehearsed(driver, volume_id, name))
+            where = driver.unmanage(VolumeId(volume_id), name or None)
+            return Location(driver.storage_name, where)
+
+    def unmanage_snapshot(self, snapshot_id: str, name: str, *, rehearse: bool) -> Location:
+        """As `unmanage`."""
+        with self._locks.hold(snapshot_id):
+            driver = abilities.manages_snapshots(self._backends.of(snapshot_id))
+            storage = _storage(self._backends.of(snapshot_id))
+            if rehearse:
+                found = _entry_of(driver.get_manageable_snapshots, snapshot_id)
+                return Location(storage, _renamed(found.reference, name))
+            where = driver.unmanage_snapshot(SnapshotId(snapshot_id), name or None)
+            return Location(storage, where)
+
+    @contextmanager
+    def _claimed(self, name: str, listing: Listing, reference: Reference) -> Iterator[None]:
+        """Hold the name, and the object under a key that is the same however it is referred to."""
+        found = _entry(listing, reference)
+        meant = found.reference if found else reference
+        with self._locks.hold(name, f"existing:{meant.uuid or meant.name}"):
+            yield
+
+    def _refuse_elsewhere(self, name: str, backend: Backend) -> None:
+        for other in self._backends.usable():
+            found = other.find_volume(name)
+            if found and other is not backend.driver:
+                raise Exists(f"volume {name!r} exists as {found.id} on backend {other.name!r}")
+
+    def _refuse_foreign(
+        self, driver: ManageSnapshotsDriver, reference: Reference, volume_id: str
+    ) -> None:
+        found = _entry(driver.get_manageable_snapshots, reference)
+        if not volume_id or found is None or found.origin is None:
+            return
+        origin = _entry_of(
+            abilities.manages(self._backends.of(volume_id)).get_manageable_volumes, volume_id
+        )
+        if origin.reference.uuid != found.origin.uuid:
+            raise Invalid(
+                f"{reference} is a snapshot of {found.origin}, and volume {volume_id} is"
+                f" {origin.reference}"
+            )
+
+    def _unfinished(self, driver: VolumeDriver) -> Iterator[Manageable]:
+        listings: list[Listing] = []
+        if isinstance(driver, ManageDriver):
+            listings.append(driver.get_manageable_volumes)
+        if isinstance(driver, ManageSnapshotsDriver):
+            listings.append(driver.get_manageable_snapshots)
+        for listing in listings:
+            for each in listing(Query()).entries:
+                if each.obstacle and each.obstacle.hindrance is Hindrance.UNFINISHED:
+                    yield each
+
+
+def _storage(driver: VolumeDriver) -> str:
+    return driver.storage_name if isinstance(driver, ManageDriver) else ""
+
+
+def _check(spec: AdoptionSpec | SnapshotAdoptionSpec) -> None:
+    for what, value in (("name", spec.name), ("owner", spec.owner)):
+        if not value:
+            raise Invalid(f"{what} is missing")
+    modes: Sequence[str] = spec.properties.access_modes if isinstance(spec, AdoptionSpec) else ()
+    if unknown := set(modes) - set(MODES):
+        raise Invalid(f"access mode {min(unknown)} is not possible; allowed: {', '.join(MODES)}")
+
+
+def _entry(listing: Listing, reference: Reference) -> Manageable | None:
+    entries = listing(Query()).entries
+    return next((each for each in entries if _means(reference, each.reference)), None)
+
+
+def _means(reference: Reference, found: Reference) -> bool:
+    if not (reference.name or reference.uuid):
+        return False
+    is_named = reference.name in ("", found.name)
+    return is_named and _plain(reference.uuid) in ("", _plain(found.uuid))
+
+
+def _plain(uuid: str) -> str:
+    return uuid.replace("-", "")
+
+
+def _entry_of(listing: Listing, object_id: str) -> Manageable:
+    entries = listing(Query()).entries
+    if (found := next((each for each in entries if each.id == object_id), None)) is None:
+        raise NotFound(f"there is no {object_id}")
+    return found
+
+
+def _willing(listing: Listing, reference: Reference, owner: str) -> Manageable:
+    """The object, looked at closely; raises what would hinder it."""
+    if (found := _probed(listing, reference)) is None:
+        raise NotFound(f"nothing in the storage is called {reference}")
+    if found.obstacle is None:
+        return found
+    text = f"{found.reference} cannot be brought in: {found.obstacle.words}"
+    if found.obstacle.hindrance is not Hindrance.MANAGED:
+        raise Unmanageable(text, found.obstacle)
+    if found.owner != owner:
+        raise AlreadyManaged(text)
+    return found
+
+
+def _probed(listing: Listing, reference: Reference) -> Manageable | None:
+    """As `_entry`, but it alone is asked for, so that nothing else is activated to look into it."""
+    entries = listing(Query()).entries
+    for place, each in enumerate(entries):
+        if _means(reference, each.reference):
+            before = listing(Query(limit=place)).next if place else ""
+            return listing(Query(limit=1, token=before, probe=True)).entries[0]
+    return None
+
+
+def _rehearsed(driver: ManageDriver, volume_id: str, name: str) -> Reference | None:
+    if not is_id(volume_id):
+        raise NotFound(f"there is no {volume_id!r}")
+    return _renamed(_entry_of(driver.get_manageable_volumes, volume_id).reference, name)
+
+
+def _renamed(reference: Reference, name: str) -> Reference:
+    return replace(reference, name=name) if name else reference
