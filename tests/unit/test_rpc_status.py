@@ -10,6 +10,7 @@ import pytest
 from csi.rpc import status
 from csi.spec import csi_pb2
 from drivers import errors
+from drivers.manageable import Hindrance, Obstacle
 from tests.fakes.services import failing_with, refusal, serving
 
 Code = grpc.StatusCode
@@ -21,10 +22,12 @@ EXPECTED = {
     errors.Unsupported: Code.INVALID_ARGUMENT,
     errors.NotFound: Code.NOT_FOUND,
     errors.Exists: Code.ALREADY_EXISTS,
+    errors.AlreadyManaged: Code.ALREADY_EXISTS,
     errors.OutOfRange: Code.OUT_OF_RANGE,
     errors.Exhausted: Code.RESOURCE_EXHAUSTED,
     errors.Precondition: Code.FAILED_PRECONDITION,
     errors.InUse: Code.FAILED_PRECONDITION,
+    errors.Unmanageable: Code.FAILED_PRECONDITION,
     errors.Busy: Code.ABORTED,
     errors.InProgress: Code.ABORTED,
     errors.Unavailable: Code.UNAVAILABLE,
@@ -44,6 +47,8 @@ def made(kind: type[errors.StorageError]) -> errors.StorageError:
         return errors.InProgress("half done", done=1, total=2)
     if kind is errors.CommandFailed:
         return errors.CommandFailed("lvm", 5, "no such thing")
+    if kind is errors.Unmanageable:
+        return errors.Unmanageable("it is a pool", Obstacle(Hindrance.POOL, "it is a pool"))
     return kind("the object, the fact, what to change")
 
 
