@@ -77,6 +77,12 @@ class Growth:
         self._capacity.admit_thick(group, shape, more, grows=True)
         if not (snapshots := group.snapshots_of(lv)):
             return
+        # Their areas would have to grow with it, and they are not ours to change.
+        if others := [each.name for each in snapshots if not names.is_ours(each.tags)]:
+            raise Precondition(
+                f"volume {group.id}.{lv.object_id} has snapshots that Hearth did not make"
+                f" ({', '.join(others)}): bring them in or remove them, then it can grow"
+            )
         told = ", ".join(
             f"{group.id}.{each.object_id}" if each.object_id else each.name for each in snapshots
         )

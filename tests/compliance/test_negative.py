@@ -26,6 +26,9 @@ REFUSED_AT_IMPORT = {
 }
 
 CRASH = "test_a_killed_process_leaves_nothing_that_the_next_call_does_not_mend"
+CRASH_MANAGE = "test_a_killed_process_has_taken_it_over_or_not"
+BROUGHT_IN_TWICE = "test_bringing_in_twice_is_for_the_same_owner_and_object_alone"
+DELETED_WITH_LEAVE = "test_what_was_brought_in_is_deleted_only_with_leave"
 READERS = "test_readers_see_only_finished_volumes"
 
 FAILS_IN = {
@@ -78,11 +81,39 @@ FAILS_IN = {
         "test_a_volume_in_use_is_cloned_at_one_moment_or_left_alone",
         "test_a_volume_in_use_is_cut_at_one_moment_or_left_alone",
     },
+    "adopting_renames": {
+        CRASH_MANAGE,
+        "test_a_snapshot_is_brought_in_once_and_by_what_it_is_called",
+        "test_a_snapshot_that_was_brought_in_is_deleted_only_with_leave",
+        "test_a_snapshot_that_was_brought_in_restores_like_any_other",
+        "test_bringing_in_renames_nothing_and_changes_no_byte",
+        BROUGHT_IN_TWICE,
+        DELETED_WITH_LEAVE,
+    },
+    "adopting_twice": {BROUGHT_IN_TWICE},
+    "loses_adoption": {
+        "test_a_snapshot_is_brought_in_once_and_by_what_it_is_called",
+        "test_a_snapshot_that_was_brought_in_is_deleted_only_with_leave",
+        "test_a_snapshot_that_was_brought_in_restores_like_any_other",
+        "test_bringing_in_renames_nothing_and_changes_no_byte",
+        BROUGHT_IN_TWICE,
+        "test_what_was_brought_in_grows_like_any_other",
+        DELETED_WITH_LEAVE,
+    },
+    "keeps_record": {CRASH_MANAGE},
+    "rounds_adopted": {"test_what_was_let_go_is_an_object_that_nobody_manages"},
+    "ignores_snapshots": {"test_a_volume_with_snapshots_is_not_let_go"},
+    "lists_half": {"test_pages_put_together_are_the_list"},
+    "adopting_anybodys": {
+        "test_a_snapshot_is_brought_in_once_and_by_what_it_is_called",
+        BROUGHT_IN_TWICE,
+    },
+    "deletes_adopted": {DELETED_WITH_LEAVE},
     "nobody_checks": {"test_every_method_of_every_interface_has_a_behavioural_check"},
 }
 """Driver to the checks that must reject it, and no others."""
 
-ACCEPTED = ("accepted", "old_blocks")
+ACCEPTED = ("accepted", "accepted_manager", "old_blocks")
 """Drivers that are right."""
 
 FAILS_AMONG_OTHERS = {
@@ -142,7 +173,7 @@ def test_a_fault_that_spoils_much_is_found_where_it_is(
 
 
 def test_every_broken_driver_is_judged() -> None:
-    files = {file.stem for file in BROKEN.glob("*.py")} - {"__init__", "right"}
+    files = {file.stem for file in BROKEN.glob("*.py")} - {"__init__", "managing", "right"}
     assert (
         files - {*ACCEPTED}
         == REFUSED_AT_IMPORT.keys() | FAILS_IN.keys() | FAILS_AMONG_OTHERS.keys()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.crash import coverage, recovery, staging, storage
+from tests.crash import adoption, coverage, recovery, staging, storage
 from tests.crash.boundaries import LOOKS, Boundary
 from tests.crash.disks import Disks, Kept
 from tests.crash.door import Death
@@ -21,7 +21,12 @@ from tests.crash.scenario import Scenario
 
 pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(600)]
 
-SCENARIOS = [*storage.scenarios(), *staging.scenarios(), *recovery.scenarios()]
+SCENARIOS = [
+    *storage.scenarios(),
+    *staging.scenarios(),
+    *adoption.scenarios(),
+    *recovery.scenarios(),
+]
 
 Bases = Callable[[bool], Kept]
 

@@ -11,6 +11,8 @@ import pytest
 from drivers.interface import (
     CloneDriver,
     DriverRejected,
+    ManageDriver,
+    ManageSnapshotsDriver,
     Registry,
     RevertDriver,
     SnapshotDriver,
@@ -21,6 +23,7 @@ from drivers.interface import (
     volumedriver,
 )
 from drivers.interface.registration import methods
+from drivers.lvm.driver import LvmDriver
 from tests.fakes.memory import MemoryDriver, PlainDriver
 
 
@@ -150,9 +153,17 @@ def test_an_optional_interface_is_held_to_its_signatures_too() -> None:
 
 
 def test_what_a_driver_can_do_follows_from_what_it_inherits() -> None:
-    assert abilities(MemoryDriver) == interfaces()
+    assert abilities(LvmDriver) == interfaces()
+    assert abilities(MemoryDriver) == interfaces()[:4]
     assert abilities(PlainDriver) == (VolumeDriver,)
-    assert interfaces() == (VolumeDriver, SnapshotDriver, CloneDriver, RevertDriver)
+    assert interfaces() == (
+        VolumeDriver,
+        SnapshotDriver,
+        CloneDriver,
+        RevertDriver,
+        ManageDriver,
+        ManageSnapshotsDriver,
+    )
 
 
 def test_the_methods_of_an_interface_are_found() -> None:

@@ -50,6 +50,9 @@ SPELT = {
     "lvm lvconvert --yes --splitsnapshot -- vg/s": commands.split("vg", "s"),
     "lvm lvconvert --yes --merge -- vg/s": commands.merge("vg", "s"),
     "lvm lvpoll --polloperation merge --interval 1 -- vg/v": commands.finish_merge("vg", "v"),
+    "lvm lvs --reportformat json --options lv_permissions,lv_time -- vg/v": (
+        commands.details("vg", "v")
+    ),
     "lvm pvs --reportformat json --options pv_name,vg_name": commands.physical_volumes(),
 }
 
@@ -62,7 +65,7 @@ def test_a_command_is_spelt_as_meant(spelt: str, argv: commands.Argv) -> None:
 @pytest.mark.parametrize("argv", SPELT.values(), ids=[text[4:40] for text in SPELT])
 def test_no_command_waits_for_an_answer_or_takes_a_name_for_an_option(argv: commands.Argv) -> None:
     assert argv[0] == "lvm"
-    if argv[1] not in {"pvs", "lvpoll"}:  # these two never ask
+    if argv[1] not in {"lvs", "pvs", "lvpoll"}:  # these never ask
         assert argv[2] == "--yes"
     if "--" in argv:
         operands = argv[list(argv).index("--") + 1 :]
@@ -82,7 +85,8 @@ def test_every_command_of_the_module_is_here() -> None:
     used = {argv[1] for argv in SPELT.values()} | {"fullreport"}
     assert len(spellers) == len(SPELT)  # two spellings of snapshot_thin, and full_report below
     assert used == {
-        "lvcreate", "lvremove", "lvrename", "lvchange", "lvextend", "lvconvert", "lvpoll", "pvs",
+        "lvcreate", "lvremove", "lvrename", "lvchange", "lvextend", "lvconvert", "lvpoll", "lvs",
+        "pvs",
         "fullreport",
     }  # fmt: skip
 

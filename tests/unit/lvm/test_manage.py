@@ -20,7 +20,7 @@ from drivers.errors import (
     Unavailable,
     Unmanageable,
 )
-from drivers.manageable import AdoptionSpec, Hindrance, Query, Reference
+from drivers.manageable import AdoptionSpec, Hindrance, Query, Reference, SnapshotAdoptionSpec
 from drivers.model import MIB, Adoption, Content, Properties, VolumeMode
 from tests.fakes.lvm import FakeLvm, Process
 from tests.fakes.lvm.driver import Life, life, lived
@@ -286,6 +286,19 @@ def test_a_snapshot_of_somebody_else_does_not_go_with_its_origin(alive: Life) ->
     with pytest.raises(InUse, match="theirs"):
         alive.driver.delete_volume(volume.id)
     assert alive.lvm.names() == ["data", "theirs"]
+
+
+def test_a_snapshot_of_somebody_else_is_not_grown_with_its_origin(alive: Life) -> None:
+    by_hand(alive.lvm)
+    volume = alive.driver.manage_existing(SPEC, Reference("data"))
+    theirs = cut_by_hand(alive.lvm, "data", "theirs")
+    before = theirs.extents
+    with pytest.raises(Precondition, match="bring them in or remove them"):
+        alive.driver.extend_volume(volume.id, 8 * MIB)
+    assert theirs.extents == before
+    alive.driver.manage_existing_snapshot(SnapshotAdoptionSpec("cut", "owner"), Reference("theirs"))
+    assert alive.driver.extend_volume(volume.id, 8 * MIB).size == 8 * MIB
+    assert theirs.extents > before
 
 
 def test_letting_go_takes_all_tags_off_and_gives_a_name(alive: Life) -> None:
