@@ -70,6 +70,10 @@ class Backend(google.protobuf.message.Message):
     SNAPSHOTS_FIELD_NUMBER: builtins.int
     DATA_RATIO_FIELD_NUMBER: builtins.int
     METADATA_RATIO_FIELD_NUMBER: builtins.int
+    STORAGE_FIELD_NUMBER: builtins.int
+    PROVISIONED_FIELD_NUMBER: builtins.int
+    WIPING_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name that the node's configuration gives it."""
     id: builtins.str
@@ -84,6 +88,13 @@ class Backend(google.protobuf.message.Message):
     data_ratio: builtins.float
     """The fill of its thin pool's data and metadata, 0 to 1; absent if it has none."""
     metadata_ratio: builtins.float
+    storage: builtins.str
+    """The storage's own name: a volume group."""
+    provisioned: builtins.int
+    """The bytes that its volumes were promised, and those that still wait to be wiped."""
+    wiping: builtins.int
+    revision: builtins.str
+    """Changes when anything is added, removed or adopted: whoever keeps a list asks for it again."""
     @property
     def total(self) -> Global___Capacity: ...
     @property
@@ -105,9 +116,13 @@ class Backend(google.protobuf.message.Message):
         snapshots: builtins.int = ...,
         data_ratio: builtins.float | None = ...,
         metadata_ratio: builtins.float | None = ...,
+        storage: builtins.str = ...,
+        provisioned: builtins.int = ...,
+        wiping: builtins.int = ...,
+        revision: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_data_ratio", b"_data_ratio", "_metadata_ratio", b"_metadata_ratio", "data_ratio", b"data_ratio", "free", b"free", "largest_volume", b"largest_volume", "metadata_ratio", b"metadata_ratio", "total", b"total"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_data_ratio", b"_data_ratio", "_metadata_ratio", b"_metadata_ratio", "data_ratio", b"data_ratio", "driver", b"driver", "driver_version", b"driver_version", "free", b"free", "id", b"id", "largest_volume", b"largest_volume", "metadata_ratio", b"metadata_ratio", "name", b"name", "snapshots", b"snapshots", "total", b"total", "unhealthy", b"unhealthy", "volumes", b"volumes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_data_ratio", b"_data_ratio", "_metadata_ratio", b"_metadata_ratio", "data_ratio", b"data_ratio", "driver", b"driver", "driver_version", b"driver_version", "free", b"free", "id", b"id", "largest_volume", b"largest_volume", "metadata_ratio", b"metadata_ratio", "name", b"name", "provisioned", b"provisioned", "revision", b"revision", "snapshots", b"snapshots", "storage", b"storage", "total", b"total", "unhealthy", b"unhealthy", "volumes", b"volumes", "wiping", b"wiping"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_data_ratio", b"_data_ratio"]) -> typing.Literal["data_ratio"] | None: ...
     @typing.overload
@@ -170,3 +185,804 @@ class FindVolumeResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["found", b"found"]) -> None: ...
 
 Global___FindVolumeResponse: typing_extensions.TypeAlias = FindVolumeResponse
+
+@typing.final
+class Properties(google.protobuf.message.Message):
+    """What a PersistentVolume of a volume says beside its id and size, as far as the storage knows."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: builtins.int
+    FS_TYPE_FIELD_NUMBER: builtins.int
+    ACCESS_MODES_FIELD_NUMBER: builtins.int
+    PVC_NAMESPACE_FIELD_NUMBER: builtins.int
+    PVC_NAME_FIELD_NUMBER: builtins.int
+    PV_NAME_FIELD_NUMBER: builtins.int
+    STORAGE_CLASS_FIELD_NUMBER: builtins.int
+    mode: builtins.str
+    """"filesystem" or "block"."""
+    fs_type: builtins.str
+    pvc_namespace: builtins.str
+    pvc_name: builtins.str
+    pv_name: builtins.str
+    storage_class: builtins.str
+    @property
+    def access_modes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        mode: builtins.str = ...,
+        fs_type: builtins.str = ...,
+        access_modes: collections.abc.Iterable[builtins.str] | None = ...,
+        pvc_namespace: builtins.str = ...,
+        pvc_name: builtins.str = ...,
+        pv_name: builtins.str = ...,
+        storage_class: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["access_modes", b"access_modes", "fs_type", b"fs_type", "mode", b"mode", "pv_name", b"pv_name", "pvc_name", b"pvc_name", "pvc_namespace", b"pvc_namespace", "storage_class", b"storage_class"]) -> None: ...
+
+Global___Properties: typing_extensions.TypeAlias = Properties
+
+@typing.final
+class Volume(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    CONTENT_FIELD_NUMBER: builtins.int
+    PROPERTIES_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    MAY_BE_DELETED_FIELD_NUMBER: builtins.int
+    IN_USE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    backend: builtins.str
+    size: builtins.int
+    content: builtins.str
+    """blank, formatting, formatted, inherited or adopted."""
+    source: builtins.str
+    """Snapshot or volume it was made from: "snapshot:ID", "volume:ID", or nothing."""
+    owner: builtins.str
+    """Who adopted it and what it is called in the storage; both empty for a volume made by Hearth."""
+    reference: builtins.str
+    may_be_deleted: builtins.bool
+    """Whether DeleteVolume may delete it: always true for a volume made by Hearth."""
+    in_use: builtins.bool
+    """Whether it is connected on this node: then it cannot be released."""
+    @property
+    def properties(self) -> Global___Properties: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        backend: builtins.str = ...,
+        size: builtins.int = ...,
+        content: builtins.str = ...,
+        properties: Global___Properties | None = ...,
+        source: builtins.str = ...,
+        owner: builtins.str = ...,
+        reference: builtins.str = ...,
+        may_be_deleted: builtins.bool = ...,
+        in_use: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["properties", b"properties"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "content", b"content", "id", b"id", "in_use", b"in_use", "may_be_deleted", b"may_be_deleted", "owner", b"owner", "properties", b"properties", "reference", b"reference", "size", b"size", "source", b"source"]) -> None: ...
+
+Global___Volume: typing_extensions.TypeAlias = Volume
+
+@typing.final
+class Snapshot(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    ID_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    CREATED_FIELD_NUMBER: builtins.int
+    USABLE_FIELD_NUMBER: builtins.int
+    PROPERTIES_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    backend: builtins.str
+    volume_id: builtins.str
+    size: builtins.int
+    created: builtins.str
+    """RFC 3339, UTC."""
+    usable: builtins.bool
+    owner: builtins.str
+    reference: builtins.str
+    @property
+    def properties(self) -> Global___Properties: ...
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        backend: builtins.str = ...,
+        volume_id: builtins.str = ...,
+        size: builtins.int = ...,
+        created: builtins.str = ...,
+        usable: builtins.bool = ...,
+        properties: Global___Properties | None = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        owner: builtins.str = ...,
+        reference: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["properties", b"properties"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "created", b"created", "id", b"id", "labels", b"labels", "owner", b"owner", "properties", b"properties", "reference", b"reference", "size", b"size", "usable", b"usable", "volume_id", b"volume_id"]) -> None: ...
+
+Global___Snapshot: typing_extensions.TypeAlias = Snapshot
+
+@typing.final
+class ListVolumesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    MAX_ENTRIES_FIELD_NUMBER: builtins.int
+    STARTING_TOKEN_FIELD_NUMBER: builtins.int
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    """The name of a backend; empty for all."""
+    max_entries: builtins.int
+    starting_token: builtins.str
+    volume_id: builtins.str
+    """One volume; empty for all."""
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+        max_entries: builtins.int = ...,
+        starting_token: builtins.str = ...,
+        volume_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "max_entries", b"max_entries", "starting_token", b"starting_token", "volume_id", b"volume_id"]) -> None: ...
+
+Global___ListVolumesRequest: typing_extensions.TypeAlias = ListVolumesRequest
+
+@typing.final
+class ListVolumesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUMES_FIELD_NUMBER: builtins.int
+    NEXT_TOKEN_FIELD_NUMBER: builtins.int
+    next_token: builtins.str
+    @property
+    def volumes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Volume]: ...
+    def __init__(
+        self,
+        *,
+        volumes: collections.abc.Iterable[Global___Volume] | None = ...,
+        next_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_token", b"next_token", "volumes", b"volumes"]) -> None: ...
+
+Global___ListVolumesResponse: typing_extensions.TypeAlias = ListVolumesResponse
+
+@typing.final
+class ListSnapshotsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    MAX_ENTRIES_FIELD_NUMBER: builtins.int
+    STARTING_TOKEN_FIELD_NUMBER: builtins.int
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    max_entries: builtins.int
+    starting_token: builtins.str
+    volume_id: builtins.str
+    snapshot_id: builtins.str
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+        max_entries: builtins.int = ...,
+        starting_token: builtins.str = ...,
+        volume_id: builtins.str = ...,
+        snapshot_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "max_entries", b"max_entries", "snapshot_id", b"snapshot_id", "starting_token", b"starting_token", "volume_id", b"volume_id"]) -> None: ...
+
+Global___ListSnapshotsRequest: typing_extensions.TypeAlias = ListSnapshotsRequest
+
+@typing.final
+class ListSnapshotsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SNAPSHOTS_FIELD_NUMBER: builtins.int
+    NEXT_TOKEN_FIELD_NUMBER: builtins.int
+    next_token: builtins.str
+    @property
+    def snapshots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Snapshot]: ...
+    def __init__(
+        self,
+        *,
+        snapshots: collections.abc.Iterable[Global___Snapshot] | None = ...,
+        next_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_token", b"next_token", "snapshots", b"snapshots"]) -> None: ...
+
+Global___ListSnapshotsResponse: typing_extensions.TypeAlias = ListSnapshotsResponse
+
+@typing.final
+class Reference(google.protobuf.message.Message):
+    """Something in a backend's storage: by its name there, or by its UUID. Exactly one is given."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    UUID_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    uuid: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        uuid: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "uuid", b"uuid"]) -> None: ...
+
+Global___Reference: typing_extensions.TypeAlias = Reference
+
+@typing.final
+class Manageable(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REFERENCE_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    SAFE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    MANAGER_FIELD_NUMBER: builtins.int
+    FS_TYPE_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    size: builtins.int
+    safe: builtins.bool
+    """Whether it can be adopted; else a word for programs and a sentence for people."""
+    reason: builtins.str
+    message: builtins.str
+    manager: builtins.str
+    """Who manages it, as far as that can be told: "hearth", another driver, or nothing."""
+    fs_type: builtins.str
+    """The filesystem it holds; empty for none or one that is not known."""
+    @property
+    def reference(self) -> Global___Reference: ...
+    @property
+    def origin(self) -> Global___Reference:
+        """Of a snapshot: the reference of its origin."""
+
+    def __init__(
+        self,
+        *,
+        reference: Global___Reference | None = ...,
+        backend: builtins.str = ...,
+        size: builtins.int = ...,
+        safe: builtins.bool = ...,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+        manager: builtins.str = ...,
+        fs_type: builtins.str = ...,
+        origin: Global___Reference | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["origin", b"origin", "reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fs_type", b"fs_type", "manager", b"manager", "message", b"message", "origin", b"origin", "reason", b"reason", "reference", b"reference", "safe", b"safe", "size", b"size"]) -> None: ...
+
+Global___Manageable: typing_extensions.TypeAlias = Manageable
+
+@typing.final
+class ListManageableRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    MAX_ENTRIES_FIELD_NUMBER: builtins.int
+    STARTING_TOKEN_FIELD_NUMBER: builtins.int
+    SORT_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    max_entries: builtins.int
+    starting_token: builtins.str
+    sort: builtins.str
+    """"name" (if empty) or "size"; the largest first."""
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+        max_entries: builtins.int = ...,
+        starting_token: builtins.str = ...,
+        sort: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "max_entries", b"max_entries", "sort", b"sort", "starting_token", b"starting_token"]) -> None: ...
+
+Global___ListManageableRequest: typing_extensions.TypeAlias = ListManageableRequest
+
+@typing.final
+class ListManageableResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    NEXT_TOKEN_FIELD_NUMBER: builtins.int
+    next_token: builtins.str
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Manageable]: ...
+    def __init__(
+        self,
+        *,
+        entries: collections.abc.Iterable[Global___Manageable] | None = ...,
+        next_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries", "next_token", b"next_token"]) -> None: ...
+
+Global___ListManageableResponse: typing_extensions.TypeAlias = ListManageableResponse
+
+@typing.final
+class Orphan(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    size: builtins.int
+    reason: builtins.str
+    """A word for programs (creating, deleting, temporary, illegible), and a sentence for people."""
+    message: builtins.str
+    @property
+    def reference(self) -> Global___Reference: ...
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+        reference: Global___Reference | None = ...,
+        size: builtins.int = ...,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "message", b"message", "reason", b"reason", "reference", b"reference", "size", b"size"]) -> None: ...
+
+Global___Orphan: typing_extensions.TypeAlias = Orphan
+
+@typing.final
+class ListOrphansRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend"]) -> None: ...
+
+Global___ListOrphansRequest: typing_extensions.TypeAlias = ListOrphansRequest
+
+@typing.final
+class ListOrphansResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ORPHANS_FIELD_NUMBER: builtins.int
+    @property
+    def orphans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Orphan]: ...
+    def __init__(
+        self,
+        *,
+        orphans: collections.abc.Iterable[Global___Orphan] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["orphans", b"orphans"]) -> None: ...
+
+Global___ListOrphansResponse: typing_extensions.TypeAlias = ListOrphansResponse
+
+@typing.final
+class ManageVolumeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    STORAGE_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    PROPERTIES_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    ALLOW_DELETE_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The CSI name that the volume gets: the key of idempotency."""
+    backend: builtins.str
+    storage: builtins.str
+    """The storage's own name for the backend (a volume group); if given, the backend is found by it."""
+    owner: builtins.str
+    """Who adopts it: the UID of a VolumeImport, or a name."""
+    allow_delete: builtins.bool
+    """Let DeleteVolume delete it one day."""
+    dry_run: builtins.bool
+    """Check everything and change nothing."""
+    @property
+    def reference(self) -> Global___Reference: ...
+    @property
+    def properties(self) -> Global___Properties: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        backend: builtins.str = ...,
+        storage: builtins.str = ...,
+        reference: Global___Reference | None = ...,
+        properties: Global___Properties | None = ...,
+        owner: builtins.str = ...,
+        allow_delete: builtins.bool = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["properties", b"properties", "reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["allow_delete", b"allow_delete", "backend", b"backend", "dry_run", b"dry_run", "name", b"name", "owner", b"owner", "properties", b"properties", "reference", b"reference", "storage", b"storage"]) -> None: ...
+
+Global___ManageVolumeRequest: typing_extensions.TypeAlias = ManageVolumeRequest
+
+@typing.final
+class ManageVolumeResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: builtins.int
+    @property
+    def volume(self) -> Global___Volume: ...
+    def __init__(
+        self,
+        *,
+        volume: Global___Volume | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["volume", b"volume"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["volume", b"volume"]) -> None: ...
+
+Global___ManageVolumeResponse: typing_extensions.TypeAlias = ManageVolumeResponse
+
+@typing.final
+class UnmanageVolumeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    volume_id: builtins.str
+    name: builtins.str
+    """The name it gets in the storage; empty for the one it had."""
+    dry_run: builtins.bool
+    def __init__(
+        self,
+        *,
+        volume_id: builtins.str = ...,
+        name: builtins.str = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "name", b"name", "volume_id", b"volume_id"]) -> None: ...
+
+Global___UnmanageVolumeRequest: typing_extensions.TypeAlias = UnmanageVolumeRequest
+
+@typing.final
+class UnmanageVolumeResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STORAGE_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    storage: builtins.str
+    """Where it is now."""
+    @property
+    def reference(self) -> Global___Reference: ...
+    def __init__(
+        self,
+        *,
+        storage: builtins.str = ...,
+        reference: Global___Reference | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["reference", b"reference", "storage", b"storage"]) -> None: ...
+
+Global___UnmanageVolumeResponse: typing_extensions.TypeAlias = UnmanageVolumeResponse
+
+@typing.final
+class ManageSnapshotRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NAME_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    STORAGE_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    backend: builtins.str
+    storage: builtins.str
+    volume_id: builtins.str
+    """The volume of Hearth that it is a snapshot of."""
+    owner: builtins.str
+    dry_run: builtins.bool
+    @property
+    def reference(self) -> Global___Reference: ...
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        backend: builtins.str = ...,
+        storage: builtins.str = ...,
+        reference: Global___Reference | None = ...,
+        volume_id: builtins.str = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        owner: builtins.str = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "dry_run", b"dry_run", "labels", b"labels", "name", b"name", "owner", b"owner", "reference", b"reference", "storage", b"storage", "volume_id", b"volume_id"]) -> None: ...
+
+Global___ManageSnapshotRequest: typing_extensions.TypeAlias = ManageSnapshotRequest
+
+@typing.final
+class ManageSnapshotResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: builtins.int
+    @property
+    def snapshot(self) -> Global___Snapshot: ...
+    def __init__(
+        self,
+        *,
+        snapshot: Global___Snapshot | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["snapshot", b"snapshot"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["snapshot", b"snapshot"]) -> None: ...
+
+Global___ManageSnapshotResponse: typing_extensions.TypeAlias = ManageSnapshotResponse
+
+@typing.final
+class UnmanageSnapshotRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SNAPSHOT_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    snapshot_id: builtins.str
+    name: builtins.str
+    dry_run: builtins.bool
+    def __init__(
+        self,
+        *,
+        snapshot_id: builtins.str = ...,
+        name: builtins.str = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "name", b"name", "snapshot_id", b"snapshot_id"]) -> None: ...
+
+Global___UnmanageSnapshotRequest: typing_extensions.TypeAlias = UnmanageSnapshotRequest
+
+@typing.final
+class UnmanageSnapshotResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STORAGE_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    storage: builtins.str
+    @property
+    def reference(self) -> Global___Reference: ...
+    def __init__(
+        self,
+        *,
+        storage: builtins.str = ...,
+        reference: Global___Reference | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["reference", b"reference"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["reference", b"reference", "storage", b"storage"]) -> None: ...
+
+Global___UnmanageSnapshotResponse: typing_extensions.TypeAlias = UnmanageSnapshotResponse
+
+@typing.final
+class RevertVolumeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    volume_id: builtins.str
+    snapshot_id: builtins.str
+    dry_run: builtins.bool
+    def __init__(
+        self,
+        *,
+        volume_id: builtins.str = ...,
+        snapshot_id: builtins.str = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "snapshot_id", b"snapshot_id", "volume_id", b"volume_id"]) -> None: ...
+
+Global___RevertVolumeRequest: typing_extensions.TypeAlias = RevertVolumeRequest
+
+@typing.final
+class RevertVolumeResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: builtins.int
+    @property
+    def volume(self) -> Global___Volume: ...
+    def __init__(
+        self,
+        *,
+        volume: Global___Volume | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["volume", b"volume"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["volume", b"volume"]) -> None: ...
+
+Global___RevertVolumeResponse: typing_extensions.TypeAlias = RevertVolumeResponse
+
+@typing.final
+class CreateVolumeFromImageRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEAD_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    data: builtins.bytes
+    @property
+    def head(self) -> Global___ImageHead: ...
+    def __init__(
+        self,
+        *,
+        head: Global___ImageHead | None = ...,
+        data: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["data", b"data", "head", b"head", "part", b"part"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "head", b"head", "part", b"part"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["part", b"part"]) -> typing.Literal["head", "data"] | None: ...
+
+Global___CreateVolumeFromImageRequest: typing_extensions.TypeAlias = CreateVolumeFromImageRequest
+
+@typing.final
+class ImageHead(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class OptionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NAME_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    VOLUME_SIZE_FIELD_NUMBER: builtins.int
+    IMAGE_SIZE_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    PROPERTIES_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    backend: builtins.str
+    volume_size: builtins.int
+    """Bytes: of the volume (0 for those of the image), and of the image."""
+    image_size: builtins.int
+    sha256: builtins.str
+    """The hex digest of the image."""
+    @property
+    def options(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The driver's own parameters of a StorageClass, without prefix."""
+
+    @property
+    def properties(self) -> Global___Properties: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        backend: builtins.str = ...,
+        volume_size: builtins.int = ...,
+        image_size: builtins.int = ...,
+        sha256: builtins.str = ...,
+        options: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        properties: Global___Properties | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["properties", b"properties"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "image_size", b"image_size", "name", b"name", "options", b"options", "properties", b"properties", "sha256", b"sha256", "volume_size", b"volume_size"]) -> None: ...
+
+Global___ImageHead: typing_extensions.TypeAlias = ImageHead
+
+@typing.final
+class CreateVolumeFromImageResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: builtins.int
+    @property
+    def volume(self) -> Global___Volume: ...
+    def __init__(
+        self,
+        *,
+        volume: Global___Volume | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["volume", b"volume"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["volume", b"volume"]) -> None: ...
+
+Global___CreateVolumeFromImageResponse: typing_extensions.TypeAlias = CreateVolumeFromImageResponse
+
+@typing.final
+class CopyVolumeToImageRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOLUME_ID_FIELD_NUMBER: builtins.int
+    volume_id: builtins.str
+    def __init__(
+        self,
+        *,
+        volume_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["volume_id", b"volume_id"]) -> None: ...
+
+Global___CopyVolumeToImageRequest: typing_extensions.TypeAlias = CopyVolumeToImageRequest
+
+@typing.final
+class CopyVolumeToImageResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    size: builtins.int
+    """First: the bytes that will follow."""
+    data: builtins.bytes
+    sha256: builtins.str
+    """Last."""
+    def __init__(
+        self,
+        *,
+        size: builtins.int = ...,
+        data: builtins.bytes = ...,
+        sha256: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["data", b"data", "part", b"part", "sha256", b"sha256", "size", b"size"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "part", b"part", "sha256", b"sha256", "size", b"size"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["part", b"part"]) -> typing.Literal["size", "data", "sha256"] | None: ...
+
+Global___CopyVolumeToImageResponse: typing_extensions.TypeAlias = CopyVolumeToImageResponse
