@@ -23,7 +23,7 @@ from tests.operator.plane import ROOT, Plane
 from tests.operator.storage import Manage, Node
 
 DRIVER = "hearth-csi.io"
-PATIENCE = 60.0
+PATIENCE = 120.0
 CLASS_NAME = "hearth"
 
 
@@ -102,6 +102,18 @@ class Bench:
         assert found
         self.api.delete(kind, found)
 
+    def clear(self) -> None:
+        """Take away what the tests made, so that nobody's operator comes upon it."""
+        for kind, name, namespace in self.made:
+            if self.api.get(kind, name, namespace) is not None:
+                self.api.patch(kind, name, {"metadata": {"finalizers": None}}, namespace)
+            if (found := self.api.get(kind, name, namespace)) is not None:
+                self.api.delete(kind, found)
+
+    def is_plain(self, *names: str) -> bool:
+        """Whether the logical volumes are there, and nobody's."""
+        return all(not (self.node.lvs[each].id or self.node.lvs[each].owner) for each in names)
+
     def claim(self, name: str) -> Any:
         """A claim of the test's namespace."""
         return self.api.get(CLAIM, name, "default")
@@ -159,3 +171,4 @@ def bench(plane: Plane, token: str) -> Iterator[Bench]:
         finally:
             made.kill()
             server.stop(1)
+            made.clear()

@@ -29,8 +29,9 @@ def idle(plane: Plane) -> Iterator[Bench]:
         yield made
 
 
-@pytest.fixture
-def served(idle: Bench) -> Bench:
-    """A bench with an operator."""
-    idle.start()
-    return idle
+@pytest.fixture(scope="module")
+def served(plane: Plane) -> Iterator[Bench]:
+    """A bench with an operator, for all tests of a module: each has objects of its own."""
+    with bench(plane, ADMIN) as made:
+        made.start()
+        yield made

@@ -55,10 +55,6 @@ class Node:
             self.revision += 1
             return lv
 
-    def plain(self) -> dict[str, tuple[str, str]]:
-        """Names with the tags."""
-        return {name: (lv.id, lv.owner) for name, lv in self.lvs.items()}
-
 
 class Manage:
     """The service of one node."""
