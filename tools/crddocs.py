@@ -24,13 +24,13 @@ HEAD = """\
 
 # Custom resources
 
-Group `hearth-csi.io/v1alpha1`. All are cluster-wide: who may create one could otherwise bind any logical volume of any
-node to a namespace of his own. So grant them as you grant nodes. `kubectl explain` shows the same texts, and
-`kubectl get hearth` lists all objects. [Import a volume](../guides/import.md) and
+Group `hearth-csi.io/v1alpha1`. All are cluster-wide: who may create one could otherwise bind any
+logical volume of any node to a namespace of his own. So grant them as you grant nodes. `kubectl explain`
+shows the same texts, and `kubectl get hearth` lists all objects. [Import a volume](../guides/import.md) and
 [release a volume](../guides/release.md) show their use.
 
-The kinds are in the chart's folder `crds`. Helm makes them at the first installation and neither changes nor deletes
-them afterwards: with them, every object would go. After an upgrade of the chart:
+The kinds are in the chart's folder `crds`. Helm makes them at the first installation and neither changes
+nor deletes them afterwards: with them, every object would go. After an upgrade of the chart:
 
 ```console
 kubectl apply --server-side --filename deploy/helm/hearth-csi/crds

@@ -17,7 +17,7 @@ from csi.app.identity import certificate_name
 from csi.app.life import GRACE, App, Status, pages
 from csi.kube.api import Api
 from csi.kube.events import Events, now
-from csi.kube.handlers import Desk, register
+from csi.kube.handlers import Desk, Work, register
 from csi.kube.imports import VolumeImports
 from csi.kube.kinds import BACKEND
 from csi.kube.ledger import Ledger
@@ -104,7 +104,7 @@ def build(
 
 
 def _operator(world: World, connect: Callable[[], client.ApiClient], ledger: Ledger) -> Operator:
-    works = [
+    works: list[Work] = [
         VolumeImports(world),
         VolumeReleases(world),
         SnapshotImports(world),

@@ -32,7 +32,7 @@ class Ledger:
         with self._guard:
             self._phases.pop((kind, uid), None)
 
-    def phases(self) -> Mapping[tuple[str, str], int]:
+    def phases(self) -> Mapping[tuple[str, ...], int]:
         """How many resources there are of each kind and phase."""
         with self._guard:
             return Counter((kind, phase) for (kind, _), phase in self._phases.items())

@@ -60,6 +60,32 @@ class Bench:
             self.process.kill()
             self.process.wait()
 
+    def live_for(self, changes: int, is_done: Callable[[], object], lives: int = 60) -> int:
+        """Let operator after operator die after so many changes, until it is done; how many it took.
+
+        Each change has been made when the operator dies, and it never learns so.
+        """
+        left = changes
+
+        def count(_what: str) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0 and self.process is not None:
+                self.process.kill()
+
+        self.between.changed = self.node.changed = count
+        while not is_done() and self.lives < lives:
+            left = changes
+            self.start()
+            self.eventually(lambda: is_done() or self._is_dead(), self.log)
+            self.kill()
+        self.between.changed = self.node.changed = lambda _what: None
+        assert is_done(), self.log()[-4000:]
+        return self.lives
+
+    def _is_dead(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
     def log(self) -> str:
         """What the operators said."""
         return (self.plane.home / "operator.log").read_text()
@@ -136,6 +162,14 @@ def an_import(name: str, source: Mapping[str, str], node: str) -> dict[str, Any]
         "storageClassName": CLASS_NAME,
         "claim": {"namespace": "default", "name": name},
     }
+
+
+def why(found: Any) -> str:
+    """The sentence of the condition that is not met."""
+    (message,) = [
+        each["message"] for each in found["status"]["conditions"] if each["status"] == "False"
+    ]
+    return str(message)
 
 
 def storage_class(name: str, provisioner: str = DRIVER, backend: str = "hearth") -> dict[str, Any]:

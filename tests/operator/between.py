@@ -9,7 +9,7 @@ import http.client
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
@@ -47,9 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
         # Nothing is compressed on the way: it is only passed on.
         headers["Accept-Encoding"] = "identity"
-        upstream = self.server.connect()
-        upstream.request(self.command, self.path, body, headers)
-        answer = upstream.getresponse()
+        with closing(self.server.connect()) as upstream:
+            upstream.request(self.command, self.path, body, headers)
+            self._answer(upstream.getresponse())
+
+    def _answer(self, answer: http.client.HTTPResponse) -> None:
         if self.command != "GET" and answer.status < 300 and "dryRun" not in self.path:
             self.server.changed(f"{self.command} {self.path}")
         self.send_response(answer.status)
@@ -60,9 +62,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
-        upstream.close()
 
-    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _pass
+    def do_GET(self) -> None:
+        self._pass()
+
+    def do_POST(self) -> None:
+        self._pass()
+
+    def do_PATCH(self) -> None:
+        self._pass()
+
+    def do_DELETE(self) -> None:
+        self._pass()
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -8,7 +8,7 @@ import pytest
 
 from csi.kube.api import Refusal
 from csi.kube.kinds import CLAIM, VOLUME, VOLUME_IMPORT
-from tests.operator.bench import Bench
+from tests.operator.bench import Bench, why
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_imported_is_refused_and_stays_as_it_was(
     served.node.add(name, **facts)
     served.bring_in(f"refused-{name}", name, **more)
     found = served.until(VOLUME_IMPORT, f"refused-{name}", phase)
-    assert found["status"]["conditions"][0]["message"]
+    assert why(found)
     assert served.is_plain(name)
     assert served.claim(f"refused-{name}") is None
     served.delete(VOLUME_IMPORT, f"refused-{name}")
@@ -89,7 +89,7 @@ def test_of_two_imports_of_one_volume_exactly_one_wins(served: Bench) -> None:
         for each in ("first", "second")
         if (found := served.api.get(VOLUME_IMPORT, each)) and found["status"]["phase"] == "Refused"
     )
-    assert served.node.lvs["wanted"].owner in loser["status"]["conditions"][0]["message"]
+    assert served.node.lvs["wanted"].owner in why(loser)
 
 
 def test_a_claim_of_that_name_is_not_taken_over(served: Bench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from csi.kube.kinds import CLAIM, POD, VOLUME, VOLUME_IMPORT, VOLUME_RELEASE
-from tests.operator.bench import Bench
+from tests.operator.bench import Bench, why
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -48,7 +48,7 @@ def test_a_claim_that_a_pod_uses_is_not_released(served: Bench) -> None:
     pod(served, "user", "used")
     served.let_go("used", "used")
     found = served.until(VOLUME_RELEASE, "used", "Refused InUse")
-    assert "user" in found["status"]["conditions"][0]["message"]
+    assert "user" in why(found)
     assert served.node.lvs["used"].id == before
     assert served.claim("used")["status"]["phase"] == "Bound"
     assert "InUse" in served.plane.kubectl("get", "events", "--namespace=default")
