@@ -43,6 +43,8 @@ class Node:
     changed: Callable[[str], None] = lambda _what: None
     """Told of every change that was made, before it is answered."""
     pause: float = 0.0
+    asked: int = 0
+    """How often somebody began to adopt or to release."""
     revision: int = 1
     guard: threading.RLock = field(default_factory=threading.RLock)
 
@@ -142,6 +144,7 @@ class Manage:
         return pb.UnmanageSnapshotResponse(storage=self.node.group, reference=reference)
 
     def _adopted(self, request: pb.ManageVolumeRequest | pb.ManageSnapshotRequest) -> Lv:
+        self.node.asked += 1
         time.sleep(self.node.pause)
         with self.node.guard:
             lv = self._found(request.reference)
@@ -163,6 +166,7 @@ class Manage:
             return made
 
     def _released(self, object_id: str, name: str, dry_run: bool) -> pb.Reference:
+        self.node.asked += 1
         time.sleep(self.node.pause)
         with self.node.guard:
             found = [each for each in self.node.lvs.values() if each.id == object_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from csi.kube.kinds import CLAIM, VOLUME, VOLUME_IMPORT, VOLUME_RELEASE
@@ -47,3 +49,19 @@ def test_an_import_that_is_deleted_on_the_way_is_undone(idle: Bench) -> None:
         idle.live_for(1, lambda: idle.gone(VOLUME_IMPORT, "undone"), 120)
         assert idle.gone(VOLUME, volume)
     assert idle.is_plain("undone")
+
+
+def test_what_is_in_work_ends_before_the_operator_does(idle: Bench) -> None:
+    idle.node.add("slow")
+    idle.node.pause = 3.0
+    idle.bring_in("slow", "slow")
+    idle.start()
+    idle.eventually(lambda: idle.node.asked, idle.log)
+    assert idle.process
+    idle.process.terminate()
+    assert idle.process.wait(60) == 0
+    asked = idle.node.asked
+    time.sleep(1)
+    assert idle.node.asked == asked
+    conditions = (idle.api.get(VOLUME_IMPORT, "slow") or {}).get("status", {}).get("conditions", [])
+    assert [each["type"] for each in conditions if each["status"] == "True"][:1] == ["Checked"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from csi.metrics import Metrics
+from csi.metrics import Metrics, Reconciles
 from drivers.exec import Host
 from drivers.model import GIB, INFINITE, UNKNOWN, Progress, VolumeStats
 
@@ -59,6 +59,10 @@ def full() -> Metrics:
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
     metrics.show_nodes(lambda: [("n1", True), ("n2", False)])
     metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    reconciles = Reconciles(metrics)
+    reconciles.ended("VolumeImport", "done")
+    phases = {("VolumeImport", "Bound"): 2}
+    reconciles.show(lambda: phases, lambda: {("fast", "n1", "lost"): 1})
     return metrics
 
 
