@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from csi.kube.api import Absent, Api
+from csi.kube.api import Api, Refusal
 from csi.kube.backends import Leftover, Listing, Lost
 from csi.kube.client import Object
 from csi.kube.kinds import CONTENT, VOLUME
@@ -52,7 +52,8 @@ class Comparison:
         volumes.pop("", None)
         try:
             contents = list(api.list(CONTENT))
-        except Absent:
+        except Refusal:
+            # A cluster without snapshots, or an installation that does not serve them and may not look.
             return Known(volumes, None)
         return Known(volumes, frozenset(_snapshot_handles(contents, self._driver)))
 
