@@ -69,6 +69,7 @@ cluster-down: ## End that cluster and remove it
 docs: $(READY) ## Write the generated reference pages and build the site into build/site
 	$(VENV)/bin/python -m tools.driverdocs
 	$(VENV)/bin/python -m tools.chartdocs
+	$(VENV)/bin/python -m tools.crddocs
 	$(STEPS) docs
 
 docs-serve: docs ## Read the documentation in a browser

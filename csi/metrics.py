@@ -80,7 +80,7 @@ class Metrics:
         """``version`` is Hearth's."""
         # Moments of creation would double the number of series and answer no question.
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = self._registry = prometheus.CollectorRegistry()
+        registry = self.registry = prometheus.CollectorRegistry()
         self._calls = prometheus.Counter(
             "hearth_rpc_total", "Calls that have ended.", ["method", "code"], registry=registry
         )
@@ -120,28 +120,62 @@ class Metrics:
 
     def show_backends(self, backends: Backends) -> None:
         """From now on every scrape asks ``backends``."""
-        self._registry.register(_BackendCollector(backends))
+        self.registry.register(_BackendCollector(backends))
 
     def show_expiry(self, expires: Callable[[], datetime]) -> None:
         """From now on every scrape tells when this process's certificate expires."""
         gauge = prometheus.Gauge(
             "hearth_certificate_expiry_timestamp_seconds",
             "When the certificate in use expires, in seconds since 1970.",
-            registry=self._registry,
+            registry=self.registry,
         )
         gauge.set_function(lambda: expires().timestamp())
 
     def show_nodes(self, nodes: Nodes) -> None:
         """From now on every scrape tells which ``nodes`` are connected."""
-        self._registry.register(_NodeCollector(nodes))
-
-    def show_orphans(self, orphans: Counts) -> None:
-        """From now on every scrape tells how many there are, by backend, node and kind."""
-        self._registry.register(_OrphanCollector(orphans))
+        self.registry.register(_NodeCollector(nodes))
 
     def page(self) -> bytes:
         """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
-        return prometheus.generate_latest(self._registry)
+        return prometheus.generate_latest(self.registry)
+
+
+class Reconciles:
+    """What an operator adds: its calls, the resources there are, and what is left over."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        self._ended = prometheus.Counter(
+            "hearth_reconciles_total",
+            "Resources that were looked after; result is done, or the reason why not.",
+            ["kind", "result"],
+            registry=registry,
+        )
+        self._registry = registry
+
+    def ended(self, kind: str, result: str) -> None:
+        """A resource of ``kind`` was looked after."""
+        self._ended.labels(kind, result).inc()
+
+    def show(self, phases: Counts, orphans: Counts) -> None:
+        """From now on every scrape asks both: by kind and phase; by backend, node and kind."""
+        text = "Resources by their phase."
+        self._registry.register(_Counted("hearth_resources", text, ("kind", "phase"), phases))
+        text = "What is left over; nobody but a person removes any of it."
+        labels = ("backend", "node", "kind")
+        self._registry.register(_Counted("hearth_orphans", text, labels, orphans))
+
+
+class _Counted(Collector):
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], counts: Counts) -> None:
+        self._empty = (name, text, None, labels)
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(*self._empty)
+        for values, count in self._counts().items():
+            family.add_metric(values, count)
+        yield family
 
 
 class _BackendCollector(Collector):
@@ -166,18 +200,6 @@ class _NodeCollector(Collector):
         family = GaugeMetricFamily("hearth_node_connected", text, labels=["node"])
         for name, connected in self._nodes():
             family.add_metric([name], int(connected))
-        yield family
-
-
-class _OrphanCollector(Collector):
-    def __init__(self, orphans: Counts) -> None:
-        self._orphans = orphans
-
-    def collect(self) -> Iterator[Metric]:
-        text = "What is left over; nobody but a person removes any of it."
-        family = GaugeMetricFamily("hearth_orphans", text, labels=["backend", "node", "kind"])
-        for values, count in self._orphans().items():
-            family.add_metric(values, count)
         yield family
 
 

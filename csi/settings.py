@@ -117,6 +117,12 @@ def read_controller(path: Path) -> ControllerSettings:
         raise BadSettings(f"{path}: {error}") from None
 
 
+def of_operator(driver_name: str, service: str, namespace: str) -> ControllerSettings:
+    """The checked settings of an operator, from its arguments. Raises `Invalid`."""
+    given = {"driverName": driver_name, "service": service, "namespace": namespace}
+    return check(given, ControllerSettings, at="arguments")
+
+
 def read(
     path: Path,
     drivers: Mapping[str, type[VolumeDriver]],

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StorageError as error:
         return _complain(str(error), FAILED)
     except ImportError as error:
-        if error.name in ("kubernetes", "urllib3"):
+        if error.name in ("kubernetes", "urllib3", "kopf"):
             return _complain(
                 "this command needs the client of Kubernetes: install hearth-csi[kubernetes]",
                 FAILED,

@@ -1,10 +1,12 @@
-"""The subcommands that serve until they are told to stop: ``all``, ``node`` and ``controller``."""
+"""The subcommands that serve until they are told to stop: all, node, controller and operator."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csi import logs, settings
@@ -12,6 +14,8 @@ from csi.cli.arguments import EXIT_STATUS, add_config, add_grace, add_http, add_
 from drivers.interface import load_drivers
 
 if TYPE_CHECKING:
+    from kubernetes import client
+
     from csi.app import controller
     from csi.cli.arguments import Commands
 
@@ -21,6 +25,7 @@ def add(commands: Commands) -> None:
     _add_all(commands)
     _add_node(commands)
     _add_controller(commands)
+    _add_operator(commands)
 
 
 def _add_all(commands: Commands) -> None:
@@ -70,7 +75,44 @@ def _add_controller(commands: Commands) -> None:
     add_config(serve, "controller")
     endpoint = settings.default_endpoint()
     _add_endpoint(serve, endpoint, required=endpoint is None)
+    _add_nodes(serve)
+    add_tls(serve)
+    add_http(serve)
+    add_grace(serve)
+    add_logging(serve)
+    serve.set_defaults(command=_controller)
+
+
+def _add_operator(commands: Commands) -> None:
+    serve = _parser(commands, "operator", "import, release and overview as custom resources")
     serve.add_argument(
+        "--driver",
+        default=settings.DRIVER_NAME,
+        metavar="NAME",
+        help="the driver whose resources it looks after (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--service", required=True, metavar="NAME", help="the Service of the node pods"
+    )
+    serve.add_argument(
+        "--namespace", required=True, metavar="NAME", help="the namespace of that Service"
+    )
+    serve.add_argument(
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="how to reach the API (default: as the pod's service account)",
+    )
+    _add_nodes(serve)
+    add_tls(serve)
+    add_http(serve)
+    add_grace(serve)
+    add_logging(serve)
+    serve.set_defaults(command=_operator)
+
+
+def _add_nodes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--node",
         action="append",
         default=[],
@@ -78,11 +120,6 @@ def _add_controller(commands: Commands) -> None:
         metavar="NAME=HOST:PORT",
         help="a node, instead of those that the Service names; once for each",
     )
-    add_tls(serve)
-    add_http(serve)
-    add_grace(serve)
-    add_logging(serve)
-    serve.set_defaults(command=_controller)
 
 
 def _parser(commands: Commands, name: str, what: str) -> argparse.ArgumentParser:
@@ -152,17 +189,33 @@ def _controller(options: argparse.Namespace) -> None:
     controller.build(its, load_drivers(), serving, discovery).run()
 
 
+def _operator(options: argparse.Namespace) -> None:
+    # Only here: it is most of the process, and nodes go without it.
+    from csi.app import operator
+    from csi.kube import client
+
+    _set_up_logs(options)
+    its = settings.of_operator(options.driver, options.service, options.namespace)
+    connect = partial(client.from_file, options.kubeconfig) if options.kubeconfig else None
+    serving = operator.Serving(options.tls, options.http, options.grace)
+    reaching = connect or client.in_cluster
+    operator.build(its, serving, _discovery(options.node, its, reaching), reaching).run()
+
+
 def _discovery(
-    nodes: Sequence[tuple[str, str]], its: settings.ControllerSettings
+    nodes: Sequence[tuple[str, str]],
+    its: settings.ControllerSettings,
+    connect: Callable[[], client.ApiClient] | None = None,
 ) -> controller.Discovery:
     from csi.app import controller
 
     if nodes:
         return controller.Fixed(dict(nodes))
     # Only here: it is two thirds of the process, and nodes go without it.
+    from csi.kube.client import in_cluster
     from csi.kube.endpoints import Endpoints
 
-    return Endpoints(its.namespace, its.service)
+    return Endpoints(its.namespace, its.service, connect or in_cluster)
 
 
 def _set_up_logs(options: argparse.Namespace) -> None:

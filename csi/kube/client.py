@@ -12,12 +12,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import urllib3
 from kubernetes import client, config
 
-from drivers.errors import Unavailable
+from drivers.errors import Invalid, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,15 @@ def in_cluster() -> client.ApiClient:
     except config.ConfigException as error:
         raise Unavailable(f"this is no pod with a service account: {error}") from None
     return client.ApiClient()
+
+
+def from_file(path: Path) -> client.ApiClient:
+    """The client that a kubeconfig file describes. Raises `Invalid` if it describes none."""
+    try:
+        made: client.ApiClient = config.new_client_from_config(str(path))  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        raise Invalid(f"{path} is no kubeconfig file that can be used: {error}") from None
+    return made
 
 
 class Stale(Exception):

@@ -23,7 +23,7 @@ import grpc
 import yaml
 
 from csi.app.life import Status, pages
-from csi.metrics import Metrics
+from csi.metrics import Metrics, Reconciles
 from csi.rpc.client import Client
 from csi.web import Web
 from tests.fakes.bench import wanted
@@ -167,7 +167,10 @@ def start(running: ExitStack, place: Place, command: list[str], log: Any) -> Non
 def operator(running: ExitStack) -> int:
     """The port of what an operator will show: the families are made by the code, the numbers here."""
     metrics = Metrics("1.2.3")
-    metrics.show_orphans(lambda: {("fast", "n1", "volume"): 1})
+    reconciles = Reconciles(metrics)
+    reconciles.ended("VolumeImport", "done")
+    phases = {("VolumeImport", "Bound"): 1}
+    reconciles.show(lambda: phases, lambda: {("fast", "n1", "volume"): 1})
     web = Web("127.0.0.1:0", pages(metrics, Status(lambda: True), ""))
     web.start()
     running.callback(web.stop)

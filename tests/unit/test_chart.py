@@ -143,7 +143,9 @@ def test_the_classes_of_the_examples_exist_and_are_accepted() -> None:
 
 def test_every_example_is_explained() -> None:
     text = (EXAMPLES / "README.md").read_text()
-    assert [file.name for file in EXAMPLES.glob("*.yaml") if f"({file.name})" not in text] == []
+    files = [*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("import/*.yaml")]
+    told = [str(file.relative_to(EXAMPLES)) for file in files]
+    assert [name for name in told if f"({name})" not in text] == []
 
 
 def test_pods_on_nodes_have_no_rights_and_the_others_no_privileges() -> None:
@@ -195,7 +197,7 @@ def test_helm_makes_certificates_that_both_sides_take(tmp_path: Path) -> None:
         for each in of_kind("Secret", manifests(template()))
     }
     authority = x509.load_pem_x509_certificate(secrets["hearth-ca"]["tls.crt"])
-    for role in ("node", "controller"):
+    for role in ("node", "controller", "operator"):
         files = secrets[f"hearth-{role}-tls"]
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)

@@ -61,7 +61,7 @@ REFUSED_BY_TEMPLATES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "no Secret",
-        {"tls": {"mode": "existingSecret"}},
+        {"tls": {"mode": "existingSecret"}, "operator": {"enabled": False}},
         "tls.existingSecret.node: with tls.mode existingSecret this must name a Secret",
     ),
 ]
@@ -116,7 +116,11 @@ def test_the_full_case_uses_every_value() -> None:
     spoken = set(used("", full))
     silent = {each.path for each in leaf_values() if each.path not in spoken}
     # With certManager there is no Secret to name.
-    assert silent == {"tls.existingSecret.node", "tls.existingSecret.controller"}
+    assert silent == {
+        "tls.existingSecret.node",
+        "tls.existingSecret.controller",
+        "tls.existingSecret.operator",
+    }
 
 
 def refusal(values: dict[str, Any]) -> str:

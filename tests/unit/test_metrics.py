@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from csi.metrics import Metrics
+from csi.metrics import Metrics, Reconciles
 from drivers.exec import Host
 from drivers.model import GIB, INFINITE, UNKNOWN, Progress, VolumeStats
 
@@ -63,8 +63,11 @@ def full() -> Metrics:
     metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
     metrics.show_nodes(lambda: [("n1", True), ("n2", False)])
-    metrics.show_orphans(lambda: {("fast", "n1", "volume"): 2})
     metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    reconciles = Reconciles(metrics)
+    reconciles.ended("VolumeImport", "done")
+    phases = {("VolumeImport", "Bound"): 2}
+    reconciles.show(lambda: phases, lambda: {("fast", "n1", "lost"): 1})
     return metrics
 
 
@@ -149,8 +152,8 @@ def test_which_nodes_are_connected_and_when_the_certificate_expires() -> None:
 
 
 def test_orphans_are_counted_by_backend_node_and_kind() -> None:
-    labels = {"backend": "fast", "node": "n1", "kind": "volume"}
-    assert of(scrape(full()), "hearth_orphans", **labels) == 2
+    labels = {"backend": "fast", "node": "n1", "kind": "lost"}
+    assert of(scrape(full()), "hearth_orphans", **labels) == 1
 
 
 def test_two_instances_share_nothing() -> None:

@@ -1,0 +1,133 @@
+"""What of Hearth's nobody has, and who has what is not there: storage and cluster, compared.
+
+A volume is older than its PersistentVolume by a moment, and a PersistentVolume outlives its volume by
+one. So what does not match is only believed when it has not matched for a while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from csi.kube.api import Api, Refusal
+from csi.kube.backends import Leftover, Listing, Lost
+from csi.kube.client import Object
+from csi.kube.kinds import CONTENT, VOLUME
+from csi.kube.objects import handle_of
+from csi.kube.storage import Storage
+from csi.spec import manage_pb2 as pb
+from drivers.backends import backend_id_of
+from drivers.errors import StorageError
+
+BELIEF = 240.0
+"""Seconds that something has to be amiss before it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the cluster knows: its volumes by their handles, and the handles of its snapshots."""
+
+    volumes: Mapping[str, Object]
+    snapshots: frozenset[str] | None
+
+
+class Comparison:
+    """Lists backends, and remembers since when something is amiss."""
+
+    def __init__(
+        self,
+        driver: str,
+        belief: float = BELIEF,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._driver = driver
+        self._belief = belief
+        self._clock = clock
+        self._since: dict[tuple[str, str], dict[str, float]] = {}
+
+    def known(self, api: Api) -> Known:
+        """What the cluster knows now. Raises `Refusal` and `Silent`."""
+        volumes = {handle_of(each, self._driver): each for each in api.list(VOLUME)}
+        volumes.pop("", None)
+        try:
+            contents = list(api.list(CONTENT))
+        except Refusal:
+            # A cluster without snapshots, or an installation that does not serve them and may not look.
+            return Known(volumes, None)
+        return Known(volumes, frozenset(_snapshot_handles(contents, self._driver)))
+
+    def listed(self, storage: Storage, backend: pb.Backend, known: Known) -> Listing:
+        """What is in a backend. Raises `StorageError`."""
+        volumes = list(storage.volumes(backend=backend.name))
+        leftovers = [_unfinished(each) for each in storage.orphans(backend.name)] + [
+            _volume(each) for each in volumes if each.id not in known.volumes
+        ]
+        if known.snapshots is not None:
+            snapshots = storage.snapshots(backend=backend.name)
+            leftovers += [_snapshot(each) for each in snapshots if each.id not in known.snapshots]
+        there = {each.id for each in volumes}
+        lost = [
+            _lost(handle, each)
+            for handle, each in known.volumes.items()
+            if _is_in(handle, backend.id) and handle not in there and _is_wanted(each)
+        ]
+        amiss = {f"{each.kind} {each.name} {each.uuid}": each for each in leftovers}
+        gone = {f"lost {each.handle}": each for each in lost}
+        old = self._old((storage.node, backend.name), [*amiss, *gone])
+        return Listing(
+            volumes=list(storage.manageable("Volumes", backend.name)),
+            snapshots=list(storage.manageable("Snapshots", backend.name)),
+            leftovers=[each for key, each in amiss.items() if key in old],
+            lost=[each for key, each in gone.items() if key in old],
+        )
+
+    def _old(self, where: tuple[str, str], keys: Iterable[str]) -> set[str]:
+        now, before = self._clock(), self._since.get(where, {})
+        since = self._since[where] = {key: before.get(key, now) for key in keys}
+        return {key for key, at in since.items() if now - at >= self._belief}
+
+
+def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[str]:
+    for each in contents:
+        if each["spec"]["driver"] == driver:
+            yield (each.get("status") or {}).get("snapshotHandle", "")
+            yield each["spec"]["source"].get("snapshotHandle", "")
+
+
+def _is_in(handle: str, backend_id: str) -> bool:
+    try:
+        return bool(backend_id) and backend_id_of(handle) == backend_id
+    except StorageError:
+        return False
+
+
+def _is_wanted(volume: Object) -> bool:
+    """Whether somebody counts on the volume: one that is on its way out is allowed to be gone."""
+    if "deletionTimestamp" in volume["metadata"]:
+        return False
+    released = (volume.get("status") or {}).get("phase") in ("Released", "Failed")
+    return not (released and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete")
+
+
+def _unfinished(found: pb.Orphan) -> Leftover:
+    named = found.reference
+    return Leftover("unfinished", named.name, named.uuid, found.size, found.reason, found.message)
+
+
+def _volume(found: pb.Volume) -> Leftover:
+    message = f"volume {found.id} has no PersistentVolume; release, delete or rebuild it by hand"
+    name = found.reference or found.id
+    return Leftover("volume", name, "", found.size, "NoPersistentVolume", message)
+
+
+def _snapshot(found: pb.Snapshot) -> Leftover:
+    message = f"snapshot {found.id} has no VolumeSnapshotContent; release or delete it by hand"
+    name = found.reference or found.id
+    return Leftover("snapshot", name, "", found.size, "NoVolumeSnapshotContent", message)
+
+
+def _lost(handle: str, volume: Object) -> Lost:
+    claim = volume["spec"].get("claimRef") or {}
+    whose = f"{claim['namespace']}/{claim['name']}" if claim else ""
+    return Lost(volume["metadata"]["name"], handle, whose)

@@ -1,0 +1,105 @@
+"""What every resource's work needs of Kubernetes and of the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from csi.kube.api import Absent, Api, Refusal, Taken
+from csi.kube.client import Object
+from csi.kube.events import Events, now
+from csi.kube.kinds import CONTENT, VOLUME, Kind
+from csi.kube.record import Record, renamed
+from csi.kube.refusals import SOON, Refused
+from csi.kube.storage import Nodes, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The API, the nodes, and who this is."""
+
+    api: Api
+    nodes: Nodes
+    events: Events
+    driver: str
+    topology: str
+    clock: Callable[[], datetime] = field(default=now)
+
+    def record(self, kind: Kind, seen: Object) -> Record | None:
+        """A resource as it is now; None if the one that was seen is gone. Raises `Refused`."""
+        with renamed():
+            owner = self.api.get(kind, seen["metadata"]["name"])
+        if owner is None or owner["metadata"]["uid"] != seen["metadata"]["uid"]:
+            return None
+        return Record(kind, owner, self.api, self.events, self.clock)
+
+    def storage(self, node: str) -> Storage:
+        """What a node has. Raises `Unavailable` if it is not announced."""
+        return Storage(self.nodes.named(node))
+
+    def storage_of(self, object_id: str) -> Storage:
+        """What the node has that has the object. Raises what `csi.router.nodes.Nodes.owner` does."""
+        return Storage(self.nodes.owner(object_id))
+
+    def own_class(self, kind: Kind, name: str, key: str) -> Object:
+        """The class of that name, which must be this driver's: ``key`` is where it says so."""
+        found = self.api.get(kind, name)
+        if found is None:
+            raise Refused("ClassMismatch", f"there is no {kind.name} {name}")
+        if found[key] != self.driver:
+            raise Refused(
+                "ClassMismatch", f"{kind.name} {name} is of {found[key]} and not of {self.driver}"
+            )
+        return found
+
+    def create(self, kind: Kind, document: Object) -> Object:
+        """The object as the API has it, made now or by an earlier try."""
+        metadata = document["metadata"]
+        try:
+            return self.api.create(kind, document)
+        except Taken:
+            found = self.api.get(kind, metadata["name"], metadata.get("namespace", ""))
+        if found is None or "deletionTimestamp" in found["metadata"]:
+            raise Refused("Waiting", f"{kind.name} {metadata['name']} is being removed", SOON)
+        return found
+
+    def create_dry(self, kind: Kind, document: Object) -> None:
+        """See whether the API would take it: namespace, quota, policies. Raises `Refused`."""
+        metadata = document["metadata"]
+        try:
+            self.api.create(kind, document, dry=True)
+        except Taken:
+            return  # of an earlier try: whose it is has been looked at
+        except Absent as error:
+            raise Refused("InvalidReference", str(error)) from error
+        except Refusal as error:
+            what = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
+            raise Refused("ClaimRefused", f"{what} would not be taken: {error}") from error
+
+    def retain_volume(self, name: str) -> Object | None:
+        """The PersistentVolume, whose storage outlives it from now on; None if there is none."""
+        return self._retained(VOLUME, name, "persistentVolumeReclaimPolicy")
+
+    def retain_content(self, name: str) -> Object | None:
+        """The VolumeSnapshotContent, whose storage outlives it from now on; None if there is none."""
+        return self._retained(CONTENT, name, "deletionPolicy")
+
+    def forsake_volume(self, name: str) -> None:
+        """Have a PersistentVolume removed, and nothing of its storage."""
+        found = self.retain_volume(name)
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            self.api.delete(VOLUME, found)
+
+    def forsake_content(self, name: str) -> None:
+        """Have a VolumeSnapshotContent removed, and nothing of its storage."""
+        found = self.retain_content(name)
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            self.api.delete(CONTENT, found)
+
+    def _retained(self, kind: Kind, name: str, field: str) -> Object | None:
+        # Before anything is deleted: whoever sees it go must not take the data along.
+        found = self.api.get(kind, name)
+        if found is None or found["spec"].get(field) == "Retain":
+            return found
+        return self.api.patch(kind, name, {"spec": {field: "Retain"}})

@@ -1,0 +1,132 @@
+"""What the operator writes: documents in, documents out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from csi.kube import objects, refusals
+from csi.kube.handlers import pause
+from csi.kube.objects import Adopted
+from csi.kube.record import turned
+from csi.rpc.status import Answered
+from drivers.errors import Unavailable
+from tools import crddocs
+
+SPEC: dict[str, Any] = {
+    "node": "n1",
+    "storageClassName": "hearth",
+    "accessModes": ["ReadWriteOnce"],
+    "volumeMode": "Filesystem",
+    "reclaimPolicy": "Retain",
+    "claim": {"namespace": "team", "name": "data"},
+}
+TOPOLOGY = "topology.hearth-csi.io/node"
+ADOPTED = Adopted("B.1", 4096, "xfs")
+
+
+def owner(**more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "it", "uid": "U"}, "spec": SPEC | more}
+
+
+def volume(storage_class: Any = None, **more: Any) -> Any:
+    made = objects.volume(owner(**more), ADOPTED, storage_class or {}, "hearth-csi.io", TOPOLOGY)
+    return made["spec"]
+
+
+def test_a_volume_is_for_one_claim_and_on_one_node() -> None:
+    spec = volume()
+    assert spec["claimRef"] == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": "team",
+        "name": "data",
+    }
+    assert spec["capacity"] == {"storage": "4096"}
+    assert spec["csi"] == {"driver": "hearth-csi.io", "volumeHandle": "B.1", "fsType": "xfs"}
+    assert objects.node_of({"spec": spec}, TOPOLOGY) == "n1"
+    assert objects.node_of({"spec": spec}, "topology.other/node") == ""
+    assert "mountOptions" not in spec
+
+
+def test_a_volume_mounts_as_its_class_says_and_a_device_has_no_filesystem() -> None:
+    assert volume({"mountOptions": ["noatime"]})["mountOptions"] == ["noatime"]
+    assert "fsType" not in volume(volumeMode="Block")["csi"]
+
+
+def test_the_claim_asks_for_that_volume_and_no_other() -> None:
+    made = objects.claim(owner(), 4096)
+    assert made["metadata"]["namespace"] == "team"
+    assert made["spec"]["volumeName"] == objects.name_for("U")
+    assert made["metadata"]["labels"] == {objects.OWNER: "U"}
+
+
+@pytest.mark.parametrize(
+    ("pod", "uses"),
+    [
+        ({"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}, True),
+        ({"volumes": [{"name": "data", "ephemeral": {}}]}, False),
+        ({"volumes": [{"persistentVolumeClaim": {"claimName": "other"}}, {"emptyDir": {}}]}, False),
+        ({}, False),
+    ],
+)
+def test_a_pod_uses_the_claims_that_it_names(pod: Any, uses: bool) -> None:
+    found = {"metadata": {"name": "p"}, "spec": pod}
+    assert bool(objects.users([found], "data")) is uses
+    assert objects.users([found | {"status": {"phase": "Succeeded"}}], "data") == []
+
+
+def test_a_pod_uses_the_claim_of_its_ephemeral_volume() -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"volumes": [{"name": "v", "ephemeral": {}}]}}
+    assert objects.users([pod], "p-v") == ["p"]
+
+
+def test_a_handle_is_of_the_driver_or_none() -> None:
+    found = {"spec": volume()}
+    assert objects.handle_of(found, "hearth-csi.io") == "B.1"
+    assert objects.handle_of(found, "other.io") == ""
+    assert objects.handle_of({"spec": {"hostPath": {}}}, "hearth-csi.io") == ""
+
+
+def test_a_condition_keeps_the_moment_since_when_it_is_so() -> None:
+    first = turned([], {"type": "Checked", "status": "False", "reason": "InUse"}, "open", "T1")
+    again = turned(first, {"type": "Checked", "status": "False", "reason": "InUse"}, "open", "T2")
+    assert again is first
+    other = turned(first, {"type": "Checked", "status": "False", "reason": "Busy"}, "b", "T2")
+    assert other[0]["lastTransitionTime"] == "T1"
+    done = turned(other, {"type": "Checked", "status": "True", "reason": "Checked"}, "", "T3")
+    assert [each["lastTransitionTime"] for each in done] == ["T3"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "again"),
+    [
+        ("NOT_FOUND", "InvalidReference", refusals.LATER),
+        ("ALREADY_EXISTS", "AlreadyManaged", refusals.LATER),
+        ("ABORTED", "Busy", refusals.SOON),
+        ("UNAVAILABLE", "NodeUnavailable", refusals.SOON),
+        ("INTERNAL", "NodeFailed", refusals.LATER),
+    ],
+)
+def test_what_a_node_answers_becomes_a_reason(code: str, reason: str, again: float) -> None:
+    import grpc
+
+    found = refusals.by_node(Answered(grpc.StatusCode[code], "said\nso"))
+    assert (found.reason, found.again, found.message) == (reason, again, "said so")
+    assert refusals.by_node(Unavailable("away")).reason == "NodeUnavailable"
+
+
+def test_a_drivers_word_becomes_a_reason() -> None:
+    assert refusals.word("open") == "InUse"
+    assert refusals.word("part-of-pool") == "PartOfPool"
+    assert refusals.word("") == "NotPossible"
+
+
+def test_the_pause_grows_to_a_bound() -> None:
+    assert [pause(2.0, retry) for retry in (0, 1, 9)] == [2.0, 4.0, 60.0]
+    assert pause(90.0, 0) == 90.0
+
+
+def test_the_page_of_the_custom_resources_is_up_to_date() -> None:
+    assert crddocs.main(["--check"]) == 0
