@@ -12,6 +12,7 @@ from drivers import interface
 from drivers.errors import Precondition
 from drivers.exec import Run
 from drivers.lvm import devices, layouts, names, records, setup
+from drivers.lvm.backups import Backups
 from drivers.lvm.capacity import ASKING, STALE, Capacity
 from drivers.lvm.connections import Connections
 from drivers.lvm.copies import Copies
@@ -79,6 +80,7 @@ class LvmDriver(
         self._revert = Revert(
             self._group, self._volumes, self._snapshots, self._removal, self._capacity
         )
+        self._backups = Backups(self._group)
         self._began = False
 
     def _machine(self) -> Machine:
@@ -99,6 +101,7 @@ class LvmDriver(
             self._began = True
         self._revert.recover()
         self._removal.start()
+        self._backups.start()
 
     def check_for_setup_error(self) -> None:
         setup.check(self._group)
@@ -107,6 +110,7 @@ class LvmDriver(
         self._group.stop()
         self._jobs.close()
         self._removal.close()
+        self._backups.close()
         self._group.close()
 
     def get_volume_stats(self, options: Mapping[str, str], *, refresh: bool) -> VolumeStats:

@@ -36,6 +36,8 @@ class VolumeGroup:
         self._changing = threading.RLock()
         self._closing = threading.Event()
         self._inventory: Inventory | None = None
+        self.touched = threading.Event()
+        """Set by every command that may have changed the group; whoever waits for that clears it."""
 
     @property
     def name(self) -> str:
@@ -163,7 +165,10 @@ class VolumeGroup:
 
     def run(self, argv: Sequence[str]) -> Result:
         """Run one of `commands`; raises the named errors of `host`."""
-        return self._lvm.run(argv)
+        try:
+            return self._lvm.run(argv)
+        finally:
+            self.touched.set()
 
     def step(self, what: str) -> None:
         """See `drivers.exec.Run.step`."""

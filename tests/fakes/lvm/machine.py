@@ -14,7 +14,7 @@ from tests.fakes.lvm.creation import Creation
 from tests.fakes.lvm.state import Device, Logical, Refused, Span, State
 
 DISKS = {"/dev/sda": 40, "/dev/sdb": 32, "/dev/sdc": 24, "/dev/sdd": 20}
-READS = {"fullreport", "pvs"}
+READS = {"fullreport", "pvs", "vgcfgbackup"}
 
 
 class FakeLvm:
@@ -91,7 +91,7 @@ class FakeLvm:
 
     def _run(self, argv: Sequence[str]) -> str:
         command = words.read(argv)
-        if self.locked:
+        if self.locked and "--readonly" not in command.options:
             self.locked -= 1
             raise Refused(
                 "/run/lock/lvm/V_vg:aux: flock failed: Resource temporarily unavailable\n"
@@ -102,6 +102,9 @@ class FakeLvm:
         self._refuse_group(command)
         if command.command == "fullreport":
             return report.full(self.state)
+        if command.command == "vgcfgbackup":
+            report.write(self.state, Path(command.value("--file")))
+            return ""
         targets.refuse(self.state, self.unloadable, command)
         self._change(command)
         if "--test" not in command.options:

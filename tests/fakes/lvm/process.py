@@ -27,7 +27,7 @@ from drivers.model import Connection
 from tests.fakes.lvm.machine import FakeLvm
 from tests.fakes.lvm.state import EXTENT, Device, Logical, State
 
-READING = re.compile(r"^lvm (fullreport|pvs)|--test")
+READING = re.compile(r"^lvm (fullreport|pvs|vgcfgbackup)|--test")
 
 
 class Died(BaseException):

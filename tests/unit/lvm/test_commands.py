@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from drivers.lvm import commands, layouts
@@ -50,6 +52,9 @@ SPELT = {
     "lvm lvconvert --yes --splitsnapshot -- vg/s": commands.split("vg", "s"),
     "lvm lvconvert --yes --merge -- vg/s": commands.merge("vg", "s"),
     "lvm lvpoll --polloperation merge --interval 1 -- vg/v": commands.finish_merge("vg", "v"),
+    "lvm vgcfgbackup --yes --readonly --file /a/draft -- vg": (
+        commands.backup("vg", Path("/a/draft"))
+    ),
     "lvm pvs --reportformat json --options pv_name,vg_name": commands.physical_volumes(),
 }
 
@@ -83,7 +88,7 @@ def test_every_command_of_the_module_is_here() -> None:
     assert len(spellers) == len(SPELT)  # two spellings of snapshot_thin, and full_report below
     assert used == {
         "lvcreate", "lvremove", "lvrename", "lvchange", "lvextend", "lvconvert", "lvpoll", "pvs",
-        "fullreport",
+        "fullreport", "vgcfgbackup",
     }  # fmt: skip
 
 
