@@ -5,7 +5,8 @@ volume, written in the same transaction as the change they describe, so that etc
 may both be lost and nothing has to be reconciled with a file somewhere else.
 
     driver                                the interfaces, by calling the parts below
-    volumes snapshots copies growth revert wiper capacity setup       the rules, one part each
+    volumes snapshots copies growth revert removal capacity setup     the rules, one part each
+    backups                               copies of the metadata, which nothing here ever reads
     group                                 the volume group as the parts see it: read, change, devices
     host inventory config                 running LVM, naming its failures, knowing when to look again
     machine headers devicemapper blocks   what is asked and done without a program

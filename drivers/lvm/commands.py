@@ -7,6 +7,7 @@ names objects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from drivers.lvm import report
 
@@ -154,6 +155,14 @@ def finish_merge(vg: str, origin: str) -> Argv:
     return [
         "lvm", "lvpoll", "--polloperation", "merge", "--interval", "1", "--", f"{vg}/{origin}",
     ]  # fmt: skip
+
+
+def backup(vg: str, path: Path) -> Argv:
+    """Write the group's metadata into a file, anew if it exists.
+
+    ``--readonly`` takes no lock, so nobody who changes the group meanwhile has to wait.
+    """
+    return ["lvm", "vgcfgbackup", "--yes", "--readonly", "--file", str(path), "--", vg]
 
 
 def _tags(tags: Iterable[str]) -> list[str]:

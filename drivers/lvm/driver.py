@@ -13,7 +13,8 @@ from drivers.errors import Precondition
 from drivers.exec import Run
 from drivers.lvm import devices, layouts, names, records, setup
 from drivers.lvm.adoption import Adoption
-from drivers.lvm.capacity import ASKING, STALE, Capacity
+from drivers.lvm.backups import Backups
+from drivers.lvm.capacity import ASKING, Capacity
 from drivers.lvm.connections import Connections
 from drivers.lvm.copies import Copies
 from drivers.lvm.group import VolumeGroup
@@ -96,6 +97,7 @@ class LvmDriver(
         self._release = Release(
             self._group, self._volumes, self._snapshots, self._removal, self._revert
         )
+        self._backups = Backups(self._group)
         self._began = False
 
     def _machine(self) -> Machine:
@@ -116,6 +118,7 @@ class LvmDriver(
             self._began = True
         self._revert.recover()
         self._removal.start()
+        self._backups.start()
 
     def check_for_setup_error(self) -> None:
         setup.check(self._group)
@@ -124,6 +127,7 @@ class LvmDriver(
         self._group.stop()
         self._jobs.close()
         self._removal.close()
+        self._backups.close()
         self._group.close()
 
     def get_volume_stats(self, options: Mapping[str, str], *, refresh: bool) -> VolumeStats:
@@ -170,13 +174,8 @@ class LvmDriver(
             missing_disks=group.missing,
             degraded=self._redundancy.lost(group),
             jobs=self._jobs.progress(),
-            unhealthy=self._unhealthy(group),
+            unhealthy=self._group.trouble(group),
         )
-
-    def _unhealthy(self, group: Group) -> str:
-        """Why the group must be looked for anew, by a set-up: its disks may have other names now."""
-        missing = f"{group.missing} disks are missing" if group.missing else ""
-        return self._group.inventory.trouble or missing
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
         shape = layouts.shape(spec.options, self._lvm_options)
@@ -188,15 +187,8 @@ class LvmDriver(
         self._volumes.delete(volume_id)
 
     def get_volume(self, volume_id: VolumeId) -> Volume:
-        now = self._recent(volume_id)
+        now = self._volumes.recent(volume_id)
         return records.volume(now, self._volumes.lv(now, volume_id))
-
-    def _recent(self, identifier: str) -> Group:
-        """The group as it was seen a moment ago, unless that lacks the object: it may be newer."""
-        now, object_id = self._group.inventory.recent(STALE), self._group.object_id(identifier)
-        known = records.catalogue(now)
-        seen = object_id in known.volumes or object_id in known.snapshots
-        return now if seen else self._group.read()
 
     def find_volume(self, name: str) -> Volume | None:
         now = self._group.read()
@@ -246,7 +238,7 @@ class LvmDriver(
         self._snapshots.delete(snapshot_id)
 
     def get_snapshot(self, snapshot_id: SnapshotId) -> Snapshot:
-        now = self._recent(snapshot_id)
+        now = self._volumes.recent(snapshot_id)
         return self._snapshots.record(now, self._snapshots.lv(now, snapshot_id))
 
     def find_snapshot(self, name: str) -> Snapshot | None:

@@ -36,6 +36,8 @@ class VolumeGroup:
         self._changing = threading.RLock()
         self._closing = threading.Event()
         self._inventory: Inventory | None = None
+        self.touched = threading.Event()
+        """Set by every command that may have changed the group; whoever waits for that clears it."""
 
     @property
     def name(self) -> str:
@@ -96,6 +98,11 @@ class VolumeGroup:
     def read(self) -> Group:
         """The group as it is now."""
         return self.inventory.fresh()
+
+    def trouble(self, now: Group) -> str:
+        """Why it must be looked for anew, by a set-up: its disks may have other names now."""
+        missing = f"{now.missing} disks are missing" if now.missing else ""
+        return self.inventory.trouble or missing
 
     @contextmanager
     def changing(self) -> Iterator[Group]:
@@ -163,7 +170,10 @@ class VolumeGroup:
 
     def run(self, argv: Sequence[str]) -> Result:
         """Run one of `commands`; raises the named errors of `host`."""
-        return self._lvm.run(argv)
+        try:
+            return self._lvm.run(argv)
+        finally:
+            self.touched.set()
 
     def step(self, what: str) -> None:
         """See `drivers.exec.Run.step`."""

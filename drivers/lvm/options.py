@@ -70,6 +70,11 @@ class Options(
     runtime_directory: Folder = "/run/hearth/lvm"
     """Where the private LVM configuration of each backend is written; need not survive a reboot."""
 
+    backup_directory: Folder | None = "/var/lib/hearth-csi/backup"
+    """Where the group's metadata is copied to some seconds after a change, into a folder of the
+    group's name, for ``vgcfgrestore``; the last ten copies are kept. It should be on no disk of
+    the group. ``null`` for no copies."""
+
     def __post_init__(self) -> None:
         """Refuse what no single key shows; msgspec adds where it stands."""
         if len(set(self.thin_pools)) < len(self.thin_pools):

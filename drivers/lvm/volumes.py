@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drivers.errors import Busy, Exhausted, Exists, InUse, NotFound, Precondition, Unavailable
 from drivers.lvm import commands, layouts, names, records
-from drivers.lvm.capacity import Capacity
+from drivers.lvm.capacity import STALE, Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.jobs import Jobs
 from drivers.lvm.layouts import Shape
@@ -24,6 +24,13 @@ class Volumes:
         self._capacity = capacity
         self._removal = removal
         self._jobs = jobs
+
+    def recent(self, identifier: str) -> Group:
+        """The group as it was seen a moment ago, unless that lacks the object: it may be newer."""
+        now, object_id = self._group.inventory.recent(STALE), self._group.object_id(identifier)
+        known = records.catalogue(now)
+        seen = object_id in known.volumes or object_id in known.snapshots
+        return now if seen else self._group.read()
 
     def lv(self, group: Group, identifier: str) -> Lv:
         """The LV of a volume id; raises `NotFound`."""

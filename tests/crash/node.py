@@ -74,7 +74,9 @@ class Node:
     def __init__(self, home: Home, run: Run, ids: Mapping[str, str]) -> None:
         """``ids`` are those of objects that were made before, by name: what a caller remembers."""
         self.ids = dict(ids)
-        raw = {"volumeGroup": GROUP, "runtimeDirectory": str(home.runtime), **home.options}
+        # Copies of the metadata are made by the clock, and no point could be counted on.
+        given = {"runtimeDirectory": str(home.runtime), "backupDirectory": None, **home.options}
+        raw = {"volumeGroup": GROUP, **given}
         self.home = home
         self.driver = LvmDriver(NAME, check(raw, Options), run)
         self.backends = Backends([Backend(self.driver)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +13,16 @@ POOLS = {"pool", "lvol0_pmspare"}
 
 def tool(*arguments: str, text: str = "", timeout: float = 300) -> str:
     """What a subcommand of tools/cluster prints, given ``text``; raises AssertionError with its complaint."""
+    return _run(arguments, text, timeout).stdout
+
+
+def told(*arguments: str, timeout: float = 300) -> str:
+    """The same, with what it says beside: Helm shows there what a hook has printed."""
+    done = _run(arguments, "", timeout)
+    return done.stdout + done.stderr
+
+
+def _run(arguments: Sequence[str], text: str, timeout: float) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [TOOL, *arguments],
         input=text,
@@ -22,7 +32,7 @@ def tool(*arguments: str, text: str = "", timeout: float = 300) -> str:
         check=False,
     )
     assert not done.returncode, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
-    return done.stdout
+    return done
 
 
 def on(node: str, script: str) -> str:

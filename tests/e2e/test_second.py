@@ -65,7 +65,7 @@ def install() -> None:
 
 
 def uninstall(*options: str) -> str:
-    return cluster.tool("helm", "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", *options)
+    return cluster.told("helm", "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", *options)
 
 
 @pytest.fixture(scope="module")

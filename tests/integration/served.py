@@ -69,7 +69,8 @@ class Served:
         config = self.folder / "node.yaml"
         config.write_text(
             f"node: here\nkubeletDirectory: {self.kubelet}\n"
-            f"backends: [{{{backend}, runtimeDirectory: {self.folder}/run}}]\n"
+            f"backends: [{{{backend}, runtimeDirectory: {self.folder}/run,"
+            f" backupDirectory: {self.folder}/backup}}]\n"
         )
         arguments = ["--config", str(config), "--endpoint", self.endpoint, "--http", self.http]
         return [sys.executable, "-m", "csi", "all", *arguments]

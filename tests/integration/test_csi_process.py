@@ -94,6 +94,15 @@ def test_it_ends_in_order_with_calls_in_work(served: Served) -> None:
     assert set(served.volumes()) == {source.volume_id, copy.volume_id}
 
 
+def test_the_metadata_is_copied_at_its_end(served: Served) -> None:
+    volume = served.create("data", 8 * MIB, layout="linear", fs_type="")
+    assert served.stop() == 0
+    copy = max((served.folder / "backup" / served.group).glob("*.vg")).read_text()
+    assert f"hearth.id={volume.volume_id.partition('.')[2]}" in copy
+    assert "hearth.creating" not in copy
+    served.start()
+
+
 def test_a_second_one_on_the_socket_is_refused(served: Served) -> None:
     command = replace(served, http="127.0.0.1:9812", process=None).command()
     second = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -23,17 +23,17 @@ class Storage:
 
 
 @contextmanager
-def thin(disk: str, _folder: Path) -> Iterator[Storage]:
+def thin(disk: str, folder: Path) -> Iterator[Storage]:
     """A thin pool."""
     with _volume_group(disk, "--thin-pool", "pool0"):
-        yield Storage(f"{{name: b, driver: lvm, volumeGroup: {GROUP}, thinPools: [pool0]}}", "thin")
+        yield Storage(_backend(folder, ", thinPools: [pool0]"), "thin")
 
 
 @contextmanager
-def thick(disk: str, _folder: Path) -> Iterator[Storage]:
+def thick(disk: str, folder: Path) -> Iterator[Storage]:
     """A volume group without a pool."""
     with _volume_group(disk):
-        yield Storage(f"{{name: b, driver: lvm, volumeGroup: {GROUP}}}", "linear")
+        yield Storage(_backend(folder), "linear")
 
 
 @contextmanager
@@ -49,6 +49,11 @@ def loop(disk: str, folder: Path) -> Iterator[Storage]:
     finally:
         _run("umount", str(place))
         _run("wipefs", "--all", "--quiet", disk)
+
+
+def _backend(folder: Path, more: str = "") -> str:
+    keys = f"name: b, driver: lvm, volumeGroup: {GROUP}, backupDirectory: {folder}/backup"
+    return f"{{{keys}{more}}}"
 
 
 STORAGES: Mapping[str, Callable[[str, Path], AbstractContextManager[Storage]]] = {

@@ -22,6 +22,7 @@ NAMED = {
     errors.InProgress: errors.Busy,
     errors.Absent: errors.Unavailable,
     errors.CommandFailed: errors.Unavailable,
+    errors.MissingModule: errors.Precondition,
 }
 
 # RESOURCE_EXHAUSTED makes the sidecar choose another node: exactly one class may become it.

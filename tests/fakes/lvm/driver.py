@@ -71,7 +71,8 @@ def life(
 def lived(process: Process, *, checked: bool = True, **options: Any) -> Iterator[Life]:
     """The same in a process that the caller keeps."""
     directory = process.lvm.directory / "run"
-    keys = {"volumeGroup": "vg", "runtimeDirectory": str(directory), **options}
+    given = {"volumeGroup": "vg", "runtimeDirectory": str(directory), "backupDirectory": None}
+    keys = {**given, **options}
     driver = OnFake("backend", check(keys, Options), process)
     try:
         driver.do_setup()

@@ -14,7 +14,7 @@ from tests.fakes.lvm.creation import Creation
 from tests.fakes.lvm.state import Device, Logical, Refused, Span, State
 
 DISKS = {"/dev/sda": 40, "/dev/sdb": 32, "/dev/sdc": 24, "/dev/sdd": 20}
-READS = {"fullreport", "lvs", "pvs"}
+READS = {"fullreport", "lvs", "pvs", "vgcfgbackup"}
 
 
 class FakeLvm:
@@ -93,7 +93,7 @@ class FakeLvm:
 
     def _run(self, argv: Sequence[str]) -> str:
         command = words.read(argv)
-        if self.locked:
+        if self.locked and "--readonly" not in command.options:
             self.locked -= 1
             raise Refused(
                 "/run/lock/lvm/V_vg:aux: flock failed: Resource temporarily unavailable\n"
@@ -104,6 +104,9 @@ class FakeLvm:
         self._refuse_group(command)
         if command.command == "fullreport":
             return report.full(self.state)
+        if command.command == "vgcfgbackup":
+            report.write(self.state, Path(command.value("--file")))
+            return ""
         targets.refuse(self.state, self.unloadable, command)
         if command.command == "lvs":
             return report.details(self.state.lv(command.operands[0].partition("/")[2]))

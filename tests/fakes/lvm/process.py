@@ -30,7 +30,7 @@ from tests.fakes.lvm.machine import FakeLvm
 from tests.fakes.lvm.report import raid
 from tests.fakes.lvm.state import EXTENT, Device, Logical, State
 
-READING = re.compile(r"^lvm (fullreport|lvs|pvs)|--test")
+READING = re.compile(r"^lvm (fullreport|lvs|pvs|vgcfgbackup)|--test")
 
 
 class Died(BaseException):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 from tests.fakes.lvm.state import CHUNK, EXTENT, Disk, Logical, State
 
@@ -22,6 +24,16 @@ def full(state: State) -> str:
         "seg": [row for lv in segments for row in _segments(state, lv)],
     }
     return json.dumps({"report": [sections]}, indent=2)
+
+
+def write(state: State, copy: Path) -> None:
+    """What ``lvm vgcfgbackup`` writes: the time, and the group with the number of its last change."""
+    lvs = "".join(f"\t\t{lv.name} {{\n\t\t}}\n" for lv in state.lvs.values())
+    copy.write_text(
+        'contents = "Text Format Volume Group"\n\n'
+        f"creation_time = {time.time_ns()}\t# now\n\n"
+        f"{state.name} {{\n\tseqno = {state.seqno}\n\tlogical_volumes {{\n{lvs}\t}}\n}}\n"
+    )
 
 
 def physical(state: State, others: dict[str, str]) -> str:

@@ -10,13 +10,13 @@ from tests.fakes.lvm.state import Refused
 
 FLAGS = {
     "--yes", "--test", "--all", "--thin", "--snapshot", "--merge", "--splitsnapshot", "--refresh",
-    "--ignoreactivationskip", "--nosuffix",
+    "--ignoreactivationskip", "--nosuffix", "--readonly",
 }  # fmt: skip
 VALUED = {
     "--zero", "--wipesignatures", "--type", "--stripes", "--stripesize", "--mirrors", "--extents",
     "--name", "--addtag", "--deltag", "--activate", "--setactivationskip", "--virtualsize",
     "--thinpool", "--interval", "--polloperation", "--reportformat", "--units", "--configreport",
-    "--options", "--poll",
+    "--options", "--poll", "--file",
 }  # fmt: skip
 TAG = re.compile(r"[A-Za-z0-9_+.\-/=!:&#]{1,1024}")
 NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.\-]{0,100}")

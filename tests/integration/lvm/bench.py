@@ -108,7 +108,8 @@ class Backend:
 @contextmanager
 def backend(run: Run | None = None, **options: object) -> Iterator[Backend]:
     """A driver set up on the group, closed at the end."""
-    wanted = checked.check({"volumeGroup": VG, **options}, Options)
+    given = {"volumeGroup": VG, "backupDirectory": None, **options}
+    wanted = checked.check(given, Options)
     driver = LvmDriver("test", wanted, run or Host())
     try:
         driver.do_setup()

@@ -119,7 +119,8 @@ def test_a_snapshot_without_its_target_is_named_until_it_is_there(tmp_path: Path
 def test_a_backend_that_needs_a_missing_target_serves_as_soon_as_it_is_there(
     options: dict[str, Any], module: str, tmp_path: Path
 ) -> None:
-    driver = LvmDriver("test", check({"volumeGroup": bench.VG, **options}, Options), Host())
+    given = {"volumeGroup": bench.VG, "backupDirectory": None, **options}
+    driver = LvmDriver("test", check(given, Options), Host())
     backend = Backend(driver, pause=0.0)
     with modules.without_any(tmp_path / "modules"):
         backend.set_up().wait(60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from drivers.lvm import commands, layouts
@@ -53,6 +55,9 @@ SPELT = {
     "lvm lvs --reportformat json --options lv_permissions,lv_time -- vg/v": (
         commands.details("vg", "v")
     ),
+    "lvm vgcfgbackup --yes --readonly --file /a/draft -- vg": (
+        commands.backup("vg", Path("/a/draft"))
+    ),
     "lvm pvs --reportformat json --options pv_name,vg_name": commands.physical_volumes(),
 }
 
@@ -86,8 +91,7 @@ def test_every_command_of_the_module_is_here() -> None:
     assert len(spellers) == len(SPELT)  # two spellings of snapshot_thin, and full_report below
     assert used == {
         "lvcreate", "lvremove", "lvrename", "lvchange", "lvextend", "lvconvert", "lvpoll", "lvs",
-        "pvs",
-        "fullreport",
+        "pvs", "fullreport", "vgcfgbackup",
     }  # fmt: skip
 
 

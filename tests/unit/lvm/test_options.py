@@ -21,6 +21,7 @@ FULL = {
     "wipe": "discard",
     "wipeOn": "both",
     "runtimeDirectory": "/run/other",
+    "backupDirectory": None,
 }
 
 
@@ -30,6 +31,7 @@ def test_every_key() -> None:
         volume_group="vg-data_1.x+y", thin_pools=("pool", "fast"), layout=Layout.RAID10, stripes=4,
         overcommit=2.5, reserve=1 << 30, data_watermark=0.9, metadata_watermark=0.5,
         wipe=Wipe.DISCARD, wipe_on=WipeOn.BOTH, runtime_directory="/run/other",
+        backup_directory=None,
     )  # fmt: skip
     assert {field.encode_name for field in msgspec.structs.fields(Options)} == set(FULL)
 
@@ -39,6 +41,7 @@ def test_the_defaults_are_the_careful_ones() -> None:
     assert (options.wipe, options.wipe_on) == (Wipe.ZERO, WipeOn.DELETE)
     assert (options.data_watermark, options.metadata_watermark) == (0.95, 0.70)
     assert (options.overcommit, options.reserve) == (1.0, 0)
+    assert options.backup_directory == "/var/lib/hearth-csi/backup"
 
 
 @pytest.mark.parametrize(

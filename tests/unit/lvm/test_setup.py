@@ -98,7 +98,8 @@ def test_a_group_that_no_disk_carries_is_absent(lvm: FakeLvm) -> None:
 
 
 def options(lvm: FakeLvm, group: str = "vg") -> Any:
-    return OnFake.Options(volume_group=group, runtime_directory=str(lvm.directory / "run"))
+    run = str(lvm.directory / "run")
+    return OnFake.Options(volume_group=group, runtime_directory=run, backup_directory=None)
 
 
 def test_a_group_that_lacks_disks_is_read_but_not_changed(lvm: FakeLvm) -> None:
