@@ -91,7 +91,8 @@ def test_a_program_comes_with_its_libraries(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "gnu.tar") as archive:
         layer = archive.extractfile("layer.tar")
         assert layer
-        names = tarfile.open(fileobj=io.BytesIO(layer.read())).getnames()
+        with tarfile.open(fileobj=io.BytesIO(layer.read())) as content:
+            names = content.getnames()
     assert names.count("bin/dd") == 1, "it is in place of busybox's"
     assert any(name.endswith("/libc.so.6") for name in names)
 
