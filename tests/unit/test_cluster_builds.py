@@ -80,7 +80,21 @@ def test_images_have_their_upstream_names() -> None:
         "registry.k8s.io/sig-storage/snapshot-controller:v8.7.0",
         "registry.k8s.io/e2e-test-images/busybox:1.37.0-1",
         "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
+        "registry.k8s.io/e2e-test-images/glibc-dns-testing:2.0.0",
+        "registry.k8s.io/e2e-test-images/nginx:1.15-4",
     ]
+
+
+def test_a_program_comes_with_its_libraries(tmp_path: Path) -> None:
+    image = images.Image("registry.k8s.io/gnu:1", has_shell=True, linked=(images.DD,))
+    images.write(image, tmp_path / image.file)
+    with tarfile.open(tmp_path / "gnu.tar") as archive:
+        layer = archive.extractfile("layer.tar")
+        assert layer
+        with tarfile.open(fileobj=io.BytesIO(layer.read())) as content:
+            names = content.getnames()
+    assert names.count("bin/dd") == 1, "it is in place of busybox's"
+    assert any(name.endswith("/libc.so.6") for name in names)
 
 
 def test_an_archive_holds_one_image_with_its_program(tmp_path: Path) -> None:

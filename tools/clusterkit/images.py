@@ -7,6 +7,7 @@ fixed, so that the same programs make the same image.
 import hashlib
 import io
 import json
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -23,6 +24,9 @@ STORAGE = "registry.k8s.io/sig-storage"
 TESTS = "registry.k8s.io/e2e-test-images"
 SIDECARS = ("csi-provisioner", "csi-resizer", "csi-snapshotter", "snapshot-controller")
 BUSYBOX = Path("/bin/busybox")
+DD = Path("/bin/dd")
+LIBRARY = re.compile(r"(/\S+) \(0x")
+"""A file in the output of ldd."""
 FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/tmp")
 ACCOUNTS = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
@@ -39,6 +43,7 @@ class Image:
     arguments: tuple[str, ...] = ()
     programs: tuple[Path, ...] = ()  # of this machine, for the root folder of the image
     has_shell: bool = False  # busybox, with a link for everything it can do
+    linked: tuple[Path, ...] = ()  # of this machine, at their places, with the libraries they need
 
     @property
     def file(self) -> str:
@@ -55,6 +60,9 @@ def wanted(layout: Layout) -> list[Image]:
         *(_of_program(layout, name, f"{STORAGE}/{name}:{versions[name]}") for name in SIDECARS),
         Image(f"{TESTS}/busybox:1.37.0-1", arguments=("sh",), has_shell=True),
         replace(agnhost, arguments=("pause",), has_shell=True),
+        # Kubernetes' storage tests only start a shell in these two, and the first needs GNU's dd.
+        Image(f"{TESTS}/glibc-dns-testing:2.0.0", arguments=("sh",), has_shell=True, linked=(DD,)),
+        Image(f"{TESTS}/nginx:1.15-4", arguments=("sh",), has_shell=True),
     ]
 
 
@@ -123,8 +131,10 @@ def _write_layer(image: Image, target: BinaryIO) -> None:
             _add_file(layer, program, program.name)
         if image.has_shell:
             _add_file(layer, BUSYBOX, "bin/busybox")
-            for applet in _applets():
+            for applet in sorted(set(_applets()) - {program.name for program in image.linked}):
                 layer.addfile(_entry(f"bin/{applet}", kind=tarfile.SYMTYPE, link="busybox"))
+        for file in _closure(image.linked):
+            _add_file(layer, file, str(file).removeprefix("/"))
 
 
 def _mode(name: str) -> int:
@@ -132,11 +142,21 @@ def _mode(name: str) -> int:
 
 
 def _applets() -> list[str]:
-    command = [str(BUSYBOX), "--list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    if listed.returncode != 0:
-        raise errors.ClusterFailed(f"{' '.join(command)}: {listed.stderr.strip()}")
-    return [name for name in listed.stdout.split() if name != "busybox"]
+    listed = _said(str(BUSYBOX), "--list")
+    return [name for name in listed.split() if name != "busybox"]
+
+
+def _closure(programs: tuple[Path, ...]) -> list[Path]:
+    """The programs and all libraries they are linked with, at the places where a loader looks."""
+    libraries = {Path(each) for one in programs for each in LIBRARY.findall(_said("ldd", str(one)))}
+    return [*programs, *sorted(libraries)]
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise errors.ClusterFailed(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -157,7 +177,8 @@ def _entry(
 
 
 def _is_fresh(target: Path, image: Image) -> bool:
-    sources = [Path(__file__), *image.programs, *([BUSYBOX] if image.has_shell else [])]
+    shell = [BUSYBOX] if image.has_shell else []
+    sources = [Path(__file__), *image.programs, *image.linked, *shell]
     if not target.exists():
         return False
     return all(source.stat().st_mtime <= target.stat().st_mtime for source in sources)
