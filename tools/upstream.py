@@ -3,7 +3,7 @@
 A suite that skips what a driver does not announce is green without having tried anything. So every skip
 has to be explained in a committed list, and there is a number of specs that must have passed.
 
-    python -m tools.upstream REPORT.xml [--part all|focused] [--write]
+    python -m tools.upstream REPORT.xml... [--part all|focused] [--write]
 """
 
 from __future__ import annotations
@@ -139,11 +139,12 @@ def _reasons(specs: Sequence[Spec], expected: Expected) -> Iterator[str]:
 def main(arguments: Sequence[str]) -> int:
     """Check a report, and write the page if that is asked for."""
     parser = argparse.ArgumentParser(description="Check a report of Kubernetes' storage tests.")
-    parser.add_argument("report", type=Path)
+    parser.add_argument("report", type=Path, nargs="+")
     parser.add_argument("--part", choices=("all", "focused"), default="all")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     given = parser.parse_args(arguments)
-    specs, expected = read(given.report.read_text()), load(LIST.read_text())
+    specs = [each for report in given.report for each in read(report.read_text())]
+    expected = load(LIST.read_text())
     if given.write:
         PAGE.write_text(page(specs, expected))
     found = list(faults(specs, expected, given.part))
