@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from kubernetes import client
@@ -106,6 +106,9 @@ class Operator:
         await kopf.operator(
             registry=registry,
             settings=settings(self._setup.driver, self._threads),
+            # Of no use without peers, but kopf would put it together from the user's name, and a
+            # container's user has none.
+            identity=cast("Any", self._setup.driver),
             standalone=True,
             clusterwide=True,
             stop_flag=self._stop,
