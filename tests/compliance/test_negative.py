@@ -132,12 +132,12 @@ MAY_FAIL_IN = {"no_crash_mark": {READERS}}
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
     """What the kit says of each driver; several at once, for they wait for the disk."""
 
-    def judge(name: str) -> Verdict:
-        return run_kit(name, tmp_path_factory.mktemp(name))
-
     names = [*ACCEPTED, *REFUSED_AT_IMPORT, *FAILS_IN, *FAILS_AMONG_OTHERS]
+    homes = [
+        tmp_path_factory.mktemp(name) for name in names
+    ]  # pytest makes them in one thread only
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(names, pool.map(judge, names), strict=True))
+        return dict(zip(names, pool.map(run_kit, names, homes), strict=True))
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
