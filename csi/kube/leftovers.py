@@ -17,8 +17,7 @@ from csi.kube.kinds import CONTENT, VOLUME
 from csi.kube.objects import handle_of
 from csi.kube.storage import Storage
 from csi.spec import manage_pb2 as pb
-from drivers.backends import backend_id_of
-from drivers.errors import StorageError
+from drivers.backends import backend_id_of, is_id
 
 BELIEF = 240.0
 """Seconds that something has to be amiss before it is told."""
@@ -96,10 +95,7 @@ def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[str]:
 
 
 def _is_in(handle: str, backend_id: str) -> bool:
-    try:
-        return bool(backend_id) and backend_id_of(handle) == backend_id
-    except StorageError:
-        return False
+    return bool(backend_id) and is_id(handle) and backend_id_of(handle) == backend_id
 
 
 def _is_wanted(volume: Object) -> bool:
