@@ -24,9 +24,9 @@ SILENT = frozenset(
 TELLING = ("--activate", "--polloperation")
 VARYING = re.compile(r"\b[0-9a-f]{32}\b|/\S+|\b\d+\b")
 
-LOOKS = re.compile(r"blkid|lvm (fullreport|lvs|pvs) .*|lvm lvcreate .*--test.*")
-"""Programs that only read. The world is the same before and after them, so a death there is the death
-before the next boundary, and none is tried."""
+LOOKS = re.compile(r"blkid|lvm (fullreport|lvs|pvs|vgcfgbackup) .*|lvm lvcreate .*--test.*")
+"""Programs that only read the group. The world is the same before and after them, so a death there is the
+death before the next boundary, and none is tried."""
 
 
 @dataclass(frozen=True, slots=True)

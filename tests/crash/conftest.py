@@ -16,6 +16,13 @@ from tests.crash.disks import Disks, Kept
 POOL_SIZE = 640 * MIB
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tell how much to try."""
+    parser.addoption(
+        "--sample", action="store_true", help="kill no two calls in places of the same kind"
+    )
+
+
 @pytest.fixture(scope="session")
 def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disks]:
     """The disks. What is tried here suspends devices and kills processes: never on a machine in use."""

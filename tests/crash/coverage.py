@@ -105,9 +105,15 @@ def functions(path: Path) -> Iterator[Function]:
 
 
 def calls(function: Function, called: set[str]) -> Iterator[ast.Call]:
-    """The calls of functions and methods with one of these names."""
+    """The calls of functions and methods with one of these names, without those in functions within."""
+    within = {
+        id(each)
+        for inner in ast.walk(function)
+        if isinstance(inner, Function) and inner is not function
+        for each in ast.walk(inner)
+    }
     for each in ast.walk(function):
-        if isinstance(each, ast.Call) and each.args:
+        if id(each) not in within and isinstance(each, ast.Call) and each.args:
             name = ast.unparse(each.func).rpartition(".")[2]
             if name in called:
                 yield each

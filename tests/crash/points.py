@@ -24,6 +24,32 @@ from tests.crash.state import State, state
 POOL_OPTIONS = {"thinPools": [POOL], "overcommit": 4}
 
 
+@dataclass(slots=True)
+class Tried:
+    """The deaths so far. As a ``sample``, no call is killed where another one was, in the same place.
+
+    Two places are the same if the boundaries before and behind them are of one kind. The whole kills every
+    call in every place, since what it leaves there may differ all the same.
+    """
+
+    sample: bool = False
+    left_alone: set[str] = field(default_factory=set)
+    places: set[tuple[str, str]] = field(default_factory=set)
+
+    def is_due(self, last: Boundary, boundary: Boundary) -> bool:
+        """Whether a call is to be killed between these two; it is taken for done."""
+        place = (last.kind, boundary.kind)
+        due = not self.sample or place not in self.places
+        self.places.add(place)
+        return due
+
+    def is_first_of(self, boundary: Boundary) -> bool:
+        """Whether it is a program whose kind was not left alone yet; it is taken for done."""
+        first = boundary.is_program and boundary.kind not in self.left_alone
+        self.left_alone.add(boundary.kind)
+        return first
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """A scenario that went well. ``ids`` are those of what was prepared, by name."""
@@ -37,13 +63,12 @@ class Rehearsal:
     after: State
     cleaned: set[State] = field(default_factory=set)
 
-    def points(self, left_alone: set[str]) -> Iterator[Death]:
-        """Every point of the call; ``left_alone`` are the kinds of programs that were, and grows."""
+    def points(self, tried: Tried) -> Iterator[Death]:
+        """Every point of the call, without those that the sample leaves out; ``tried`` grows."""
         for number, boundary in enumerate(self.met):
-            if number:
+            if number and tried.is_due(self.met[number - 1], boundary):
                 yield Death(number, Moment.BEFORE)
-            if boundary.is_program and boundary.kind not in left_alone:
-                left_alone.add(boundary.kind)
+            if tried.is_first_of(boundary):
                 yield Death(number, Moment.DURING)
         yield Death(len(self.met), Moment.END)
 

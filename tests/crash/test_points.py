@@ -16,7 +16,7 @@ from tests.crash import adoption, coverage, recovery, staging, storage
 from tests.crash.boundaries import LOOKS, Boundary
 from tests.crash.disks import Disks, Kept
 from tests.crash.door import Death
-from tests.crash.points import Rehearsal, die_once, rehearse
+from tests.crash.points import Rehearsal, Tried, die_once, rehearse
 from tests.crash.scenario import Scenario
 
 pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(600)]
@@ -36,14 +36,14 @@ class Ledger:
     """What was met and tried so far."""
 
     met: dict[str, Sequence[Boundary]] = field(default_factory=dict)
-    left_alone: set[str] = field(default_factory=set)
+    tried: Tried = field(default_factory=Tried)
     points: int = 0
     seconds: float = 0
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Ledger:
-    return Ledger()
+def ledger(pytestconfig: pytest.Config) -> Ledger:
+    return Ledger(tried=Tried(sample=pytestconfig.getoption("sample")))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
@@ -56,7 +56,7 @@ def test_a_call_survives_death_at_every_point(
 ) -> None:
     began = time.monotonic()
     rehearsal = rehearse(disks, bases, scenario)
-    points = list(rehearsal.points(ledger.left_alone))
+    points = list(rehearsal.points(ledger.tried))
     failures = [told for death in points if (told := failure(rehearsal, death))]
     seconds = time.monotonic() - began
     ledger.met[scenario.name] = rehearsal.met
