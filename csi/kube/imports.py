@@ -62,7 +62,7 @@ class VolumeImports:
         storage = self._world.storage(spec["node"])
         request = self._request(owner, storage, storage_class)
         request.dry_run = True
-        found = storage.manage_volume(request)
+        found = storage.service.manage_volume(request)
         _check_filesystem(spec, found)
         self._world.create_dry(CLAIM, objects.claim(owner, found.size or 1))
         return storage_class
@@ -104,7 +104,7 @@ class VolumeImports:
     def _adopt(self, record: Record, storage_class: Object) -> Adopted:
         owner = record.owner
         storage = self._world.storage(owner["spec"]["node"])
-        volume = storage.manage_volume(self._request(owner, storage, storage_class))
+        volume = storage.service.manage_volume(self._request(owner, storage, storage_class))
         _check_filesystem(owner["spec"], volume)
         adopted = Adopted(volume.id, volume.size, volume.properties.fs_type)
         record.note(
@@ -146,15 +146,15 @@ class VolumeImports:
 
     def _remove_volume(self, owner: Object) -> None:
         name = objects.name_for(owner["metadata"]["uid"])
-        self._world.forsake_volume(name)
+        self._world.forsake(VOLUME, name)
         if self._api.get(VOLUME, name) is not None:
             raise Refused("Waiting", f"volume {name} is still being removed", SOON)
 
     def _let_go(self, owner: Object) -> None:
-        storage = self._world.storage(owner["spec"]["node"])
-        for volume in storage.volumes():
+        service = self._world.storage(owner["spec"]["node"]).service
+        for volume in service.volumes():
             if volume.owner == owner["metadata"]["uid"]:
-                storage.unmanage_volume(pb.UnmanageVolumeRequest(volume_id=volume.id))
+                service.unmanage_volume(pb.UnmanageVolumeRequest(volume_id=volume.id))
 
 
 def reference(source: Object) -> pb.Reference:

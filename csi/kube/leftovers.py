@@ -15,7 +15,7 @@ from csi.kube.backends import Leftover, Listing, Lost
 from csi.kube.client import Object
 from csi.kube.kinds import CONTENT, VOLUME
 from csi.kube.objects import handle_of
-from csi.kube.storage import Storage
+from csi.kube.storage import Storage, all_of
 from csi.spec import manage_pb2 as pb
 from drivers.backends import backend_id_of, is_id
 
@@ -58,12 +58,13 @@ class Comparison:
 
     def listed(self, storage: Storage, backend: pb.Backend, known: Known) -> Listing:
         """What is in a backend. Raises `StorageError`."""
-        volumes = list(storage.volumes(backend=backend.name))
-        leftovers = [_unfinished(each) for each in storage.orphans(backend.name)] + [
+        service, everything = storage.service, all_of(backend)
+        volumes = list(service.volumes(backend.name))
+        leftovers = [_unfinished(each) for each in service.orphans(backend.name)] + [
             _volume(each) for each in volumes if each.id not in known.volumes
         ]
         if known.snapshots is not None:
-            snapshots = storage.snapshots(backend=backend.name)
+            snapshots = service.snapshots(backend.name)
             leftovers += [_snapshot(each) for each in snapshots if each.id not in known.snapshots]
         there = {each.id for each in volumes}
         lost = [
@@ -75,8 +76,8 @@ class Comparison:
         gone = {f"lost {each.handle}": each for each in lost}
         old = self._old((storage.node, backend.name), [*amiss, *gone])
         return Listing(
-            volumes=list(storage.manageable("Volumes", backend.name)),
-            snapshots=list(storage.manageable("Snapshots", backend.name)),
+            volumes=list(service.manageable_volumes(everything)),
+            snapshots=list(service.manageable_snapshots(everything)),
             leftovers=[each for key, each in amiss.items() if key in old],
             lost=[each for key, each in gone.items() if key in old],
         )

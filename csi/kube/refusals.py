@@ -1,6 +1,6 @@
 """Why a resource cannot go on: a word for programs, a sentence for people, and when to try again.
 
-What a node answers is renamed here once, from status codes to the words of the resources.
+What a node answers is renamed here once, from the classes of errors to the words of the resources.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from csi.kube.api import Absent, Refusal, Silent, Taken
-from csi.rpc.status import Answered
-from drivers.errors import StorageError
+from csi.rpc.status import Denied
+from drivers import errors
+from drivers.manageable import Hindrance
 
 SOON = 2.0
 """Seconds until the next look at what goes on by itself."""
@@ -28,36 +29,37 @@ class Refused(Exception):
         super().__init__(f"{reason}: {self.message}")
 
 
-# By the names of gRPC's codes: csi.rpc alone knows gRPC.
-ANSWERS: Mapping[str, tuple[str, float]] = MappingProxyType(
+# The nearest class above an error's counts.
+ANSWERS: Mapping[type[BaseException], tuple[str, float]] = MappingProxyType(
     {
-        "NOT_FOUND": ("InvalidReference", LATER),
-        "INVALID_ARGUMENT": ("InvalidReference", LATER),
-        "ALREADY_EXISTS": ("AlreadyManaged", LATER),
-        "FAILED_PRECONDITION": ("NotPossible", LATER),
-        "UNIMPLEMENTED": ("NotSupported", LATER),
-        "PERMISSION_DENIED": ("NodeDenied", LATER),
-        "ABORTED": ("Busy", SOON),
-        "UNAVAILABLE": ("NodeUnavailable", SOON),
-        "DEADLINE_EXCEEDED": ("NodeUnavailable", SOON),
+        errors.NotFound: ("InvalidReference", LATER),
+        errors.Invalid: ("InvalidReference", LATER),
+        errors.Unsupported: ("NotSupported", LATER),
+        errors.Exists: ("AlreadyManaged", LATER),
+        errors.InUse: ("InUse", LATER),
+        errors.Precondition: ("NotPossible", LATER),
+        errors.Busy: ("Busy", SOON),
+        errors.Unavailable: ("NodeUnavailable", SOON),
+        Denied: ("NodeDenied", LATER),
     }
 )
 # Why an object cannot be brought in, in the drivers' words and in ours.
-HINDRANCES: Mapping[str, str] = MappingProxyType(
+HINDRANCES: Mapping[Hindrance, str] = MappingProxyType(
     {
-        "managed": "AlreadyManaged",
-        "open": "InUse",
-        "unknown-filesystem": "FilesystemUnknown",
-        "damaged-filesystem": "FilesystemDamaged",
+        Hindrance.MANAGED: "AlreadyManaged",
+        Hindrance.OPEN: "InUse",
+        Hindrance.UNKNOWN_FILESYSTEM: "FilesystemUnknown",
+        Hindrance.DAMAGED_FILESYSTEM: "FilesystemDamaged",
     }
 )
 
 
-def by_node(error: StorageError) -> Refused:
+def by_node(error: errors.StorageError) -> Refused:
     """What a node answered, or why there is no answer."""
-    if not isinstance(error, Answered):
-        return Refused("NodeUnavailable", str(error), SOON)
-    reason, again = ANSWERS.get(error.code.name, ("NodeFailed", LATER))
+    if isinstance(error, errors.Unmanageable):
+        return Refused(word(error.obstacle.hindrance), str(error))
+    kinds = (ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    reason, again = next(kinds, ("NodeFailed", LATER))
     return Refused(reason, str(error), again)
 
 
@@ -70,7 +72,7 @@ def by_api(error: Refusal | Silent) -> Refused:
     return Refused("NotFound" if isinstance(error, Absent) else "APIRefused", str(error))
 
 
-def word(hindrance: str) -> str:
+def word(hindrance: Hindrance) -> str:
     """A driver's word for what hinders as a reason: ``raid-image`` becomes ``RaidImage``."""
-    spelt = "".join(part.capitalize() for part in hindrance.split("-"))
-    return HINDRANCES.get(hindrance, spelt) or "NotPossible"
+    spelt = "".join(part.capitalize() for part in hindrance.value.split("-"))
+    return HINDRANCES.get(hindrance, spelt)

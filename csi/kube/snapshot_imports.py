@@ -59,7 +59,7 @@ class SnapshotImports:
             if not self._unbound(record.owner):
                 return
             name = objects.name_for(record.owner["metadata"]["uid"])
-            self._world.forsake_content(name)
+            self._world.forsake(CONTENT, name)
             if self._api.get(CONTENT, name) is not None:
                 raise Refused("Waiting", f"content {name} is still being removed", SOON)
             self._let_go(record)
@@ -72,7 +72,7 @@ class SnapshotImports:
         record.note(node=origin.storage.node)
         request = self._request(owner, origin)
         request.dry_run = True
-        origin.storage.manage_snapshot(request)
+        origin.storage.service.manage_snapshot(request)
         self._world.create_dry(SNAPSHOT, objects.snapshot(owner))
         return origin
 
@@ -118,7 +118,7 @@ class SnapshotImports:
         )
 
     def _adopt(self, record: Record, origin: Origin) -> str:
-        snapshot = origin.storage.manage_snapshot(self._request(record.owner, origin))
+        snapshot = origin.storage.service.manage_snapshot(self._request(record.owner, origin))
         record.note(
             snapshotHandle=snapshot.id,
             capacity=str(snapshot.size),
@@ -147,15 +147,15 @@ class SnapshotImports:
         if objects.is_ready(found):
             return False
         # The content goes with its snapshot, and what is behind it must not.
-        self._world.retain_content(objects.name_for(owner["metadata"]["uid"]))
+        self._world.retain(CONTENT, objects.name_for(owner["metadata"]["uid"]))
         self._api.delete(SNAPSHOT, found, unchanged=True)
         return True
 
     def _let_go(self, record: Record) -> None:
-        storage = self._world.storage(record["node"])
-        for snapshot in storage.snapshots():
+        service = self._world.storage(record["node"]).service
+        for snapshot in service.snapshots():
             if snapshot.owner == record.owner["metadata"]["uid"]:
-                storage.unmanage_snapshot(pb.UnmanageSnapshotRequest(snapshot_id=snapshot.id))
+                service.unmanage_snapshot(pb.UnmanageSnapshotRequest(snapshot_id=snapshot.id))
 
 
 def _is_mine(found: Object, owner: Object) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from csi.kube.api import Absent, Api, Refusal, Taken
 from csi.kube.client import Object
@@ -13,6 +14,11 @@ from csi.kube.kinds import CONTENT, VOLUME, Kind
 from csi.kube.record import Record, renamed
 from csi.kube.refusals import SOON, Refused
 from csi.kube.storage import Nodes, Storage
+
+POLICIES: Mapping[Kind, str] = MappingProxyType(
+    {VOLUME: "persistentVolumeReclaimPolicy", CONTENT: "deletionPolicy"}
+)
+"""Where an object says what becomes of its storage when it goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +83,19 @@ class World:
             what = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
             raise Refused("ClaimRefused", f"{what} would not be taken: {error}") from error
 
-    def retain_volume(self, name: str) -> Object | None:
-        """The PersistentVolume, whose storage outlives it from now on; None if there is none."""
-        return self._retained(VOLUME, name, "persistentVolumeReclaimPolicy")
+    def retain(self, kind: Kind, name: str) -> Object | None:
+        """The object, whose storage outlives it from now on; None if there is none.
 
-    def retain_content(self, name: str) -> Object | None:
-        """The VolumeSnapshotContent, whose storage outlives it from now on; None if there is none."""
-        return self._retained(CONTENT, name, "deletionPolicy")
-
-    def forsake_volume(self, name: str) -> None:
-        """Have a PersistentVolume removed, and nothing of its storage."""
-        found = self.retain_volume(name)
-        if found is not None and "deletionTimestamp" not in found["metadata"]:
-            self.api.delete(VOLUME, found)
-
-    def forsake_content(self, name: str) -> None:
-        """Have a VolumeSnapshotContent removed, and nothing of its storage."""
-        found = self.retain_content(name)
-        if found is not None and "deletionTimestamp" not in found["metadata"]:
-            self.api.delete(CONTENT, found)
-
-    def _retained(self, kind: Kind, name: str, field: str) -> Object | None:
-        # Before anything is deleted: whoever sees it go must not take the data along.
+        ``kind`` is one of `POLICIES`.
+        """
         found = self.api.get(kind, name)
-        if found is None or found["spec"].get(field) == "Retain":
+        if found is None or found["spec"].get(POLICIES[kind]) == "Retain":
             return found
-        return self.api.patch(kind, name, {"spec": {field: "Retain"}})
+        return self.api.patch(kind, name, {"spec": {POLICIES[kind]: "Retain"}})
+
+    def forsake(self, kind: Kind, name: str) -> None:
+        """Have the object removed, and nothing of its storage."""
+        # Before anything is deleted: whoever sees it go must not take the data along.
+        found = self.retain(kind, name)
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            self.api.delete(kind, found)

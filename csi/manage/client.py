@@ -7,9 +7,9 @@ line, the operator) acts on classes and not on codes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from google.protobuf.message import Message
 
@@ -19,6 +19,7 @@ from csi.rpc.tls import Certificates
 from csi.spec import csi_pb2
 from csi.spec import manage_pb2 as pb
 from drivers.errors import Invalid
+from drivers.exec import soon
 
 PAGE = 500
 SERVICE = "/hearth.manage.v1.Manage/"
@@ -39,41 +40,19 @@ def connect(endpoint: str, tls: Path | None = None, driver_name: str = "") -> Ma
     return ManageClient(Peer(endpoint, endpoint, Certificates(tls), f"node.{driver_name}"))
 
 
-class ManageClient:
-    """The Manage service of one node."""
+class Connection(Protocol):
+    """What passes bytes on: `csi.rpc.peer.Peer`, or a link of the router."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def forward(self, rpc: str, request: bytes) -> bytes: ...
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+class ManageCalls:
+    """The calls of the Manage service that have one answer each, or pages of them."""
 
-    def close(self) -> None:
-        """Hang up."""
-        self._peer.close()
-
-    def driver_name(self) -> str:
-        """The name of the CSI driver that the node serves."""
-        request = csi_pb2.GetPluginInfoRequest()
-        with _named():
-            raw = self._peer.forward(PLUGIN_INFO, request.SerializeToString())
-        return csi_pb2.GetPluginInfoResponse.FromString(raw).name
-
-    def watch(self) -> Iterator[pb.WatchBackendsResponse]:
-        """The backends of the node, as they change."""
-        with _named():
-            yield from self._peer.watch()
-
-    def backends(self) -> pb.WatchBackendsResponse:
-        """The backends of the node, as they are."""
-        watching = self.watch()
-        try:
-            return next(watching)
-        finally:
-            watching.close()  # type: ignore[attr-defined]
+    def __init__(self, connection: Connection, patience: float | None = None) -> None:
+        """``patience`` is how many seconds an answer may take; without it, the caller's deadline counts."""
+        self._connection = connection
+        self._patience = patience
 
     def volumes(self, backend: str = "") -> Iterator[pb.Volume]:
         """All volumes, or those of one backend."""
@@ -137,6 +116,60 @@ class ManageClient:
         """Take a volume back to a snapshot of it."""
         return self._call("RevertVolume", request, pb.RevertVolumeResponse).volume
 
+    def _manageable(
+        self, method: str, request: pb.ListManageableRequest
+    ) -> Iterator[pb.Manageable]:
+        while True:
+            answer = self._call(method, request, pb.ListManageableResponse)
+            yield from answer.entries
+            if not (token := answer.next_token):
+                return
+            request.starting_token = token
+
+    def _call(self, method: str, request: Message, answer: type[Answer]) -> Answer:
+        patience = nullcontext() if self._patience is None else soon(self._patience)
+        with _named(), patience:
+            raw = self._connection.forward(f"{SERVICE}{method}", request.SerializeToString())
+        return answer.FromString(raw)
+
+
+class ManageClient(ManageCalls):
+    """The Manage service of one node, with its streams, over a connection of its own."""
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__(peer)
+        self._peer = peer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._peer.close()
+
+    def driver_name(self) -> str:
+        """The name of the CSI driver that the node serves."""
+        request = csi_pb2.GetPluginInfoRequest()
+        with _named():
+            raw = self._peer.forward(PLUGIN_INFO, request.SerializeToString())
+        return csi_pb2.GetPluginInfoResponse.FromString(raw).name
+
+    def watch(self) -> Iterator[pb.WatchBackendsResponse]:
+        """The backends of the node, as they change."""
+        with _named():
+            yield from self._peer.watch()
+
+    def backends(self) -> pb.WatchBackendsResponse:
+        """The backends of the node, as they are."""
+        watching = self.watch()
+        try:
+            return next(watching)
+        finally:
+            watching.close()  # type: ignore[attr-defined]
+
     def create_from_image(self, head: pb.ImageHead, image: Iterator[bytes]) -> pb.Volume:
         """Make a volume that begins with the bytes that ``image`` gives, in parts of at most 1 MiB."""
         with _named():
@@ -151,21 +184,6 @@ class ManageClient:
                 f"{SERVICE}CopyVolumeToImage", request.SerializeToString()
             ):
                 yield pb.CopyVolumeToImageResponse.FromString(raw)
-
-    def _manageable(
-        self, method: str, request: pb.ListManageableRequest
-    ) -> Iterator[pb.Manageable]:
-        while True:
-            answer = self._call(method, request, pb.ListManageableResponse)
-            yield from answer.entries
-            if not (token := answer.next_token):
-                return
-            request.starting_token = token
-
-    def _call(self, method: str, request: Message, answer: type[Answer]) -> Answer:
-        with _named():
-            raw = self._peer.forward(f"{SERVICE}{method}", request.SerializeToString())
-        return answer.FromString(raw)
 
 
 def _upload(head: pb.ImageHead, image: Iterator[bytes]) -> Iterator[bytes]:

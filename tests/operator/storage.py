@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from csi.spec import manage_pb2 as pb
-from drivers.errors import Exists, InUse, NotFound, Precondition
+from drivers.errors import Exists, InUse, NotFound, Unmanageable
+from drivers.manageable import Hindrance, Obstacle
 
 GIB = 1 << 30
 
@@ -97,6 +98,8 @@ class Manage:
             for lv in self.node.lvs.values()
             if lv.id and not lv.origin and request.volume_id in ("", lv.id)
         ]
+        if request.volume_id and not found:
+            raise NotFound(f"there is no volume {request.volume_id}")
         return pb.ListVolumesResponse(volumes=found)
 
     def ListSnapshots(self, request: pb.ListSnapshotsRequest) -> pb.ListSnapshotsResponse:
@@ -155,7 +158,8 @@ class Manage:
             if lv.is_open:
                 raise InUse(f"{lv.name} is open")
             if lv.hindrance:
-                raise Precondition(f"{lv.name} cannot be brought in: {lv.hindrance}")
+                words = f"{lv.name} cannot be brought in: {lv.hindrance}"
+                raise Unmanageable(words, Obstacle(Hindrance(lv.hindrance), words))
             made = replace(lv, owner=request.owner, csi_name=request.name)
             made.id = f"{self.node.backend_id}.{request.name}"
             if isinstance(request, pb.ManageVolumeRequest):

@@ -72,12 +72,13 @@ def test_the_name_tells_other_drivers_apart() -> None:
 
 
 class OneBackend:
-    """The storage of a node, as `csi.kube.storage.Storage` has it."""
+    """The storage of a node, as `csi.kube.storage.Storage` has it, and its service."""
 
     node = "n1"
 
     def __init__(self, *volumes: str) -> None:
         self.there = volumes
+        self.service = self
 
     def volumes(self, backend: str) -> list[pb.Volume]:
         return [pb.Volume(id=each, backend=backend) for each in self.there]
@@ -88,8 +89,10 @@ class OneBackend:
     def orphans(self, _backend: str) -> list[pb.Orphan]:
         return [pb.Orphan(reference=pb.Reference(name="half"), reason="creating")]
 
-    def manageable(self, _what: str, _backend: str) -> list[pb.Manageable]:
+    def manageable_volumes(self, _request: pb.ListManageableRequest) -> list[pb.Manageable]:
         return []
+
+    manageable_snapshots = manageable_volumes
 
 
 def persistent(handle: str, **status: str) -> Any:

@@ -10,8 +10,8 @@ from csi.kube import objects, refusals
 from csi.kube.handlers import pause
 from csi.kube.objects import Adopted
 from csi.kube.record import turned
-from csi.rpc.status import Answered
-from drivers.errors import Unavailable
+from drivers import errors
+from drivers.manageable import Hindrance, Obstacle
 from tools import crddocs
 
 SPEC: dict[str, Any] = {
@@ -100,27 +100,34 @@ def test_a_condition_keeps_the_moment_since_when_it_is_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "again"),
+    ("error", "reason", "again"),
     [
-        ("NOT_FOUND", "InvalidReference", refusals.LATER),
-        ("ALREADY_EXISTS", "AlreadyManaged", refusals.LATER),
-        ("ABORTED", "Busy", refusals.SOON),
-        ("UNAVAILABLE", "NodeUnavailable", refusals.SOON),
-        ("INTERNAL", "NodeFailed", refusals.LATER),
+        (errors.NotFound, "InvalidReference", refusals.LATER),
+        (errors.Unsupported, "NotSupported", refusals.LATER),
+        (errors.AlreadyManaged, "AlreadyManaged", refusals.LATER),
+        (errors.InUse, "InUse", refusals.LATER),
+        (errors.Precondition, "NotPossible", refusals.LATER),
+        (errors.Busy, "Busy", refusals.SOON),
+        (errors.Unavailable, "NodeUnavailable", refusals.SOON),
+        (errors.StorageError, "NodeFailed", refusals.LATER),
     ],
 )
-def test_what_a_node_answers_becomes_a_reason(code: str, reason: str, again: float) -> None:
-    import grpc
-
-    found = refusals.by_node(Answered(grpc.StatusCode[code], "said\nso"))
+def test_what_a_node_answers_becomes_a_reason(
+    error: type[errors.StorageError], reason: str, again: float
+) -> None:
+    found = refusals.by_node(error("said\nso"))
     assert (found.reason, found.again, found.message) == (reason, again, "said so")
-    assert refusals.by_node(Unavailable("away")).reason == "NodeUnavailable"
+
+
+def test_what_hinders_an_import_is_its_reason() -> None:
+    obstacle = Obstacle(Hindrance.RAID_IMAGE, "an image of a mirror")
+    found = refusals.by_node(errors.Unmanageable("vg0/x_rimage_0 is an image", obstacle))
+    assert (found.reason, found.message) == ("RaidImage", "vg0/x_rimage_0 is an image")
 
 
 def test_a_drivers_word_becomes_a_reason() -> None:
-    assert refusals.word("open") == "InUse"
-    assert refusals.word("part-of-pool") == "PartOfPool"
-    assert refusals.word("") == "NotPossible"
+    assert refusals.word(Hindrance.OPEN) == "InUse"
+    assert refusals.word(Hindrance.PART_OF_POOL) == "PartOfPool"
 
 
 def test_the_pause_grows_to_a_bound() -> None:
