@@ -25,12 +25,17 @@ def namespace() -> Iterator[Kubectl]:
     """The namespace, made anew."""
     kubectl = Kubectl([cluster.TOOL, "kubectl"], NAMESPACE)
     kubectl.delete("namespace", NAMESPACE)
-    kubectl("create", "namespace", NAMESPACE)
+    make_namespace(kubectl)
+    yield kubectl
+    kubectl.delete("namespace", NAMESPACE)
+
+
+def make_namespace(kubectl: Kubectl) -> None:
+    """Make it, and wait until pods can run in it."""
+    kubectl("create", "namespace", kubectl.namespace)
     until(
         lambda: "default" in kubectl.names("serviceaccounts"), "a service account to run pods with"
     )
-    yield kubectl
-    kubectl.delete("namespace", NAMESPACE)
 
 
 @pytest.fixture

@@ -52,14 +52,26 @@ def by_hand(node: str, layout: str) -> str:
     return cluster.on(node, FILL).split()[0]
 
 
+def checked(kubectl: Kubectl, name: str) -> str:
+    """Why an import does not go on."""
+    found = condition(kubectl, "volumeimport", name, "Checked")
+    return str(found["reason"]) if found.get("status") == "False" else ""
+
+
+def content(node: str) -> str:
+    """The digest of every byte of the logical volume."""
+    return cluster.on(node, "sha256sum < /dev/mapper/hearth-archive")
+
+
 @pytest.fixture
 def tidy(kubectl: Kubectl, nodes: list[str]) -> Iterator[None]:
     """Nothing of it stays, in the cluster or on the node."""
     yield
-    for kind in ("volumereleases", "volumeimports"):
+    for kind in ("snapshotreleases", "snapshotimports", "volumereleases", "volumeimports"):
         for name in kubectl.names(kind):
             kubectl.delete(kind, name)
-    cluster.on(nodes[0], "lvm lvremove --quiet --yes hearth/archive 2>/dev/null || true")
+    left = "umount /run/by-hand; lvm lvremove --quiet --yes hearth/archive hearth/archive-monday"
+    cluster.on(nodes[0], f"({left}) 2>/dev/null || true")
 
 
 def user(claim: str, script: str) -> str:
@@ -69,6 +81,16 @@ def user(claim: str, script: str) -> str:
     pod["spec"]["containers"][0]["args"] = [script]
     pod["spec"]["securityContext"] = {}
     return yaml.safe_dump(pod)
+
+
+def restored(snapshot: str) -> str:
+    """A claim restored from a snapshot, and the pod user-1 on it."""
+    claim, pod = yaml.safe_load_all(numbered("user", 1))
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": snapshot}
+    claim["spec"]["dataSource"] = source
+    claim["spec"]["resources"]["requests"]["storage"] = "64Mi"
+    pod["spec"]["securityContext"] = {}
+    return yaml.safe_dump_all([claim, pod])
 
 
 @pytest.mark.usefixtures("tidy")
@@ -98,30 +120,75 @@ def test_a_volume_made_by_hand_becomes_a_claim_and_leaves_again(
 
 
 @pytest.mark.usefixtures("tidy")
-def test_what_is_open_or_absent_is_refused_and_nothing_changed(
+def test_a_snapshot_made_by_hand_is_restored_and_leaves_again(
     kubectl: Kubectl, nodes: list[str]
 ) -> None:
     node = nodes[0]
+    digest = by_hand(node, "thin")
+    cluster.on(node, "lvm lvcreate --quiet --yes --snapshot --name archive-monday hearth/archive")
     kubectl.apply(of("VolumeImport", "volume", node=node))
-    until(
-        lambda: (
-            condition(kubectl, "volumeimport", "archive", "Checked").get("reason")
-            == "InvalidReference"
-        ),
-        "there is no such volume",
-    )
-    by_hand(node, "thick")
-    cluster.on(node, "mount /dev/mapper/hearth-archive /run/by-hand")
-    until(
-        lambda: condition(kubectl, "volumeimport", "archive", "Checked").get("reason") == "InUse",
-        "it is mounted",
-        180,
-    )
-    assert cluster.volumes(node)["archive"] == ""
-    cluster.on(node, "umount /run/by-hand")
+    kubectl("wait", "--for=condition=Bound", "volumeimport/archive", "--timeout=120s")
+    kubectl.apply(user("archive", "rm /data/precious; sync; exec sleep infinity"))
+    kubectl.ready("user-0")
+    kubectl.apply(of("SnapshotImport", "snapshot"))
+    kubectl("wait", "--for=condition=Bound", "snapshotimport/archive-monday", "--timeout=120s")
+    kubectl.apply(restored("archive-monday"))
+    kubectl.ready("user-1")
+    assert digest in kubectl.sh("user-1", "sha256sum /data/precious")
+    kubectl.apply(of("SnapshotRelease", "snapshot-release"))
+    kubectl("wait", "--for=condition=Released", "snapshotrelease/archive-monday", "--timeout=180s")
+    assert "archive-monday" not in kubectl.names("volumesnapshots")
+    assert cluster.volumes(node)["archive-monday"] == "", "not one tag is left"
+    kubectl.delete("pod", "user-0", "user-1")
+    cluster.on(node, "lvm lvremove --quiet --yes hearth/archive-monday")
+
+
+REFUSED = {
+    "absent": ("", {}, "InvalidReference"),
+    "pool": ("", {"logicalVolume": "pool"}, "Pool"),
+    "group": ("", {"volumeGroup": "other"}, "ClassMismatch"),
+    "filesystem": ("mkfs.vfat {} >/dev/null || mkswap -q {}", {}, "FilesystemUnknown"),
+    "open": ("mkfs.ext4 -q {}; mkdir -p /run/by-hand; mount {} /run/by-hand", {}, "InUse"),
+}
+
+
+@pytest.mark.usefixtures("tidy")
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_come_in_is_refused_and_nothing_of_it_changed(
+    kubectl: Kubectl, nodes: list[str], what: str
+) -> None:
+    node, (script, source, reason) = nodes[0], REFUSED[what]
+    device = "/dev/mapper/hearth-archive"
+    if script:
+        cluster.on(node, f"{MAKE['thick']}; {script.replace('{}', device)}")
+    before = content(node) if script else ""
+    named = {"volumeGroup": "hearth", "logicalVolume": "archive", **source}
+    kubectl.apply(of("VolumeImport", "volume", node=node, source=named))
+    until(lambda: checked(kubectl, "archive") == reason, f"it is refused with {reason}")
     kubectl.delete("volumeimport", "archive")
-    assert cluster.volumes(node)["archive"] == ""
-    cluster.on(node, "lvm lvremove --quiet --yes hearth/archive")
+    assert "archive" not in kubectl.names("persistentvolumeclaims")
+    if script:
+        assert content(node) == before
+        assert cluster.volumes(node)["archive"] == "", "not one tag was written"
+    cluster.on(node, "umount /run/by-hand 2>/dev/null || true")
+
+
+@pytest.mark.usefixtures("tidy")
+def test_of_two_imports_of_one_volume_the_first_has_it(kubectl: Kubectl, nodes: list[str]) -> None:
+    by_hand(nodes[0], "thick")
+    kubectl.apply(of("VolumeImport", "volume", node=nodes[0]))
+    kubectl("wait", "--for=condition=Bound", "volumeimport/archive", "--timeout=120s")
+    tags = cluster.volumes(nodes[0])["archive"]
+    claim = {"namespace": kubectl.namespace, "name": "second"}
+    second = yaml.safe_load(of("VolumeImport", "volume", node=nodes[0], claim=claim))
+    second["metadata"]["name"] = "second"
+    kubectl.apply(yaml.safe_dump(second))
+    until(lambda: checked(kubectl, "second") == "AlreadyManaged", "somebody has it")
+    kubectl.delete("volumeimport", "second")
+    assert cluster.volumes(nodes[0])["archive"] == tags
+    kubectl.apply(of("VolumeRelease", "release"))
+    kubectl("wait", "--for=condition=Released", "volumerelease/archive", "--timeout=180s")
+    cluster.on(nodes[0], "lvm lvremove --quiet --yes hearth/archive")
 
 
 def test_the_overview_has_every_backend(kubectl: Kubectl, nodes: list[str]) -> None:

@@ -56,6 +56,8 @@ def _run_on_guests(chosen: options.Options, layout: Layout) -> None:
     match chosen.action:
         case "up":
             lifecycle.up(layout, chosen.asked)
+        case "forget":
+            lifecycle.forget(layout)
         case "load-image":
             lifecycle.load_image(layout, chosen.archive, chosen.names)
         case "logs":
@@ -72,6 +74,8 @@ def _run_on_kind(chosen: options.Options, layout: Layout) -> None:
             raise errors.ClusterFailed("a cluster of kind is up: end it with `tools/cluster down`")
         case "up":
             kindcluster.up(layout, chosen.asked)
+        case "forget":
+            raise errors.ClusterFailed("kind cannot do that: it needs nodes of user-mode Linux")
         case "load-image":
             kindcluster.load_image(layout, chosen.archive, chosen.names)
         case "logs":

@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 
 from tools.clusterkit import errors, plan, processes
 from tools.clusterkit.layout import Layout
@@ -28,6 +29,11 @@ def commands(layout: Layout) -> dict[str, list[str]]:
             *_flags(_client(layout, "scheduler")),
         ],
     }
+
+
+def database(layout: Layout) -> Path:
+    """Where etcd has everything that the API knows."""
+    return layout.state / "etcd"
 
 
 def start_storage(layout: Layout) -> None:
@@ -72,7 +78,7 @@ def _is_ready(trust: ssl.SSLContext) -> bool:
 
 def _etcd(layout: Layout) -> Mapping[str, str]:
     return {
-        "data-dir": str(layout.state / "etcd"),
+        "data-dir": str(database(layout)),
         "unsafe-no-fsync": "true",
         "listen-client-urls": ETCD,
         "advertise-client-urls": ETCD,

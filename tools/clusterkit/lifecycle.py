@@ -78,6 +78,17 @@ def down(layout: Layout) -> None:
     say("down")
 
 
+def forget(layout: Layout) -> None:
+    """Lose etcd, and every node's power with it: a new control plane, and the disks as they were."""
+    asked = plan.load(layout.plan)
+    with locks.held(layout.root):
+        for record in layout.processes.glob("*"):
+            processes.kill(record)
+        shutil.rmtree(control.database(layout))
+    say("etcd is gone")
+    up(layout, asked)
+
+
 def kill_node(layout: Layout, name: str) -> None:
     """End a node; it is an error if it was not running, since a test would prove nothing."""
     node = plan.load(layout.plan).node(name)

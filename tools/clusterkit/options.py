@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_up(actions.add_parser("up", help="start a cluster, or what is missing of it"))
     actions.add_parser("down", help="end the cluster and remove everything of it")
+    actions.add_parser(
+        "forget", help="lose etcd: the cluster starts anew, on the disks that its nodes have"
+    )
     build = actions.add_parser("build", help="build the programs it consists of, without a start")
     build.add_argument("name", nargs="*", help="a program, e2e.test for one; all if not given")
     for name in PASSED_ON:
