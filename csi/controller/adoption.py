@@ -93,9 +93,11 @@ class Adoption:
         driver = abilities.manages(self._backends.use(backend))
         with self._claimed(f"name:{spec.name}", driver.get_manageable_volumes, reference):
             self._refuse_elsewhere(spec.name, backend)
-            if rehearse:
-                return _willing(driver.get_manageable_volumes, reference, spec.owner)
-            return driver.manage_existing(spec, reference)
+            if not rehearse:
+                return driver.manage_existing(spec, reference)
+            found = _willing(driver.get_manageable_volumes, reference, spec.owner)
+            # Once brought in it is a volume, perhaps in use, and is not looked into any more.
+            return driver.get_volume(VolumeId(found.id)) if found.id else found
 
     def manage_snapshot(
         self,

@@ -163,12 +163,15 @@ class AdoptingDriver(MemoryDriver, ManageDriver, ManageSnapshotsDriver):
         for thing in self.things.values():
             if bool(thing.of) is not snapshots:
                 continue
-            found = Found(thing.fs_type, VolumeMode.FILESYSTEM) if query.probe else None
+            obstacle = self._obstacle(thing)
+            # What cannot be brought in is not looked into.
+            is_seen = query.probe and obstacle is None
+            found = Found(thing.fs_type, VolumeMode.FILESYSTEM) if is_seen else None
             origin = Reference(thing.of, f"uuid-{thing.of}") if thing.of else None
             yield Manageable(
                 reference=Reference(thing.name, thing.uuid),
                 size=thing.size,
-                obstacle=self._obstacle(thing),
+                obstacle=obstacle,
                 manager="hearth" if thing.id or thing.unfinished else "",
                 id=thing.id,
                 owner=thing.owner,
