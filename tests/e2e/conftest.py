@@ -42,7 +42,7 @@ def make_namespace(kubectl: Kubectl) -> None:
 def kubectl(namespace: Kubectl, nodes: list[str]) -> Iterator[Kubectl]:
     """The namespace, empty; and afterwards it is empty again, with no volume left on any node."""
     yield namespace
-    for kind in ("pods", "volumesnapshots", "persistentvolumeclaims"):
+    for kind in ("pods", "volumegroupsnapshots", "volumesnapshots", "persistentvolumeclaims"):
         if names := namespace.names(kind):
             namespace.delete(kind, *names)
     until(lambda: not ours(namespace), "no PersistentVolume of Hearth is left")

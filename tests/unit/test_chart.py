@@ -38,6 +38,7 @@ CLUSTER_WIDE = {
     "ClusterRoleBinding",
     "StorageClass",
     "VolumeSnapshotClass",
+    "VolumeGroupSnapshotClass",
 }
 UPSTREAM = {"csi-provisioner", "csi-resizer", "csi-snapshotter", "snapshot-controller"}
 
@@ -143,7 +144,7 @@ def test_the_classes_of_the_examples_exist_and_are_accepted() -> None:
 
 def test_every_example_is_explained() -> None:
     text = (EXAMPLES / "README.md").read_text()
-    files = [*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("import/*.yaml")]
+    files = [file for part in (".", "import", "group") for file in EXAMPLES.glob(f"{part}/*.yaml")]
     told = [str(file.relative_to(EXAMPLES)) for file in files]
     assert [name for name in told if f"({name})" not in text] == []
 

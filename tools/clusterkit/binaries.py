@@ -61,7 +61,7 @@ def _copy_definitions(layout: Layout, module: Path, go: str) -> None:
     """Keep the custom resources, so that a start needs no Go."""
     source = _go(module, go, "list", "-m", "-f={{.Dir}}", SNAPSHOTS).strip()
     layout.definitions.mkdir(exist_ok=True)
-    for file in Path(source, "config/crd").glob("snapshot.storage.k8s.io_*.yaml"):
+    for file in Path(source, "config/crd").glob("*snapshot.storage.k8s.io_*.yaml"):
         shutil.copyfile(file, layout.definitions / file.name)
 
 

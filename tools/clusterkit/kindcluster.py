@@ -14,7 +14,7 @@ from tools.clusterkit.plan import Plan
 from tools.clusterkit.progress import say
 
 UPSTREAM = "https://raw.githubusercontent.com/kubernetes-csi/external-snapshotter"
-SNAPSHOT_KINDS = ("volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshots")
+SNAPSHOT_KINDS = ("classes", "contents", "s")
 READY = ("wait", "--for=condition=Ready", f"--timeout={kind.PATIENCE}s")
 
 
@@ -72,7 +72,11 @@ def definitions() -> list[str]:
     """Where the custom resources of snapshots are, in the snapshot controller's version."""
     version = pins.programs()["snapshot-controller"].version
     folder = f"{UPSTREAM}/{version}/client/config/crd"
-    return [f"{folder}/snapshot.storage.k8s.io_{each}.yaml" for each in SNAPSHOT_KINDS]
+    return [
+        f"{folder}/{group}.storage.k8s.io_volume{group}{each}.yaml"
+        for group in ("snapshot", "groupsnapshot")
+        for each in SNAPSHOT_KINDS
+    ]
 
 
 def _is_there(layout: Layout, asked: Plan) -> bool:

@@ -64,10 +64,15 @@ seccompProfile:
 {{- end -}}
 
 {{- define "hearth.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 3
+  failureThreshold: 60
+# A node whose processors are all busy for a while is no reason to end what serves it.
 livenessProbe:
   httpGet: {path: /healthz, port: http}
-  periodSeconds: 10
-  timeoutSeconds: 5
+  periodSeconds: 20
+  timeoutSeconds: 10
   failureThreshold: 6
 readinessProbe:
   httpGet: {path: /readyz, port: http}
@@ -99,6 +104,7 @@ readinessProbe:
 {{- include "hearth.distinct" (list "nodeGroups" .Values.nodeGroups) -}}
 {{- include "hearth.distinct" (list "storageClasses" .Values.storageClasses) -}}
 {{- include "hearth.distinct" (list "snapshots.classes" .Values.snapshots.classes) -}}
+{{- include "hearth.distinct" (list "snapshots.groups.classes" .Values.snapshots.groups.classes) -}}
 {{- range .Values.nodeGroups -}}
 {{- include "hearth.distinct" (list (printf "nodeGroups[%s].backends" .name) .backends) -}}
 {{- end -}}
@@ -116,5 +122,14 @@ readinessProbe:
 {{- fail (printf "%s: two entries are called %q" (index $ 0) .name) -}}
 {{- end -}}
 {{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" if snapshots of groups are served, else nothing. */}}
+{{- define "hearth.groups" -}}
+{{- $served := .Capabilities.APIVersions.Has "groupsnapshot.storage.k8s.io/v1" -}}
+{{- $mode := .Values.snapshots.groups.mode -}}
+{{- if and .Values.snapshots.enabled (or (eq $mode "always") (and (eq $mode "auto") $served)) -}}
+true
 {{- end -}}
 {{- end -}}
