@@ -7,6 +7,7 @@ an empty one.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from drivers import superblocks
 from drivers.errors import Unavailable
@@ -27,6 +28,16 @@ def look(descriptor: int, size: int, run: Run) -> Look:
     """
     for at in (0, max(0, size - MIB)):
         read(descriptor, at, min(MIB, size))
+    if (told := probe(descriptor, run)) is None:
+        return _unknown("", "signatures of several things at once (see wipefs --no-act)")
+    return _judged(told, descriptor, size)
+
+
+def probe(descriptor: int, run: Run) -> Mapping[str, str] | None:
+    """What ``blkid`` says of an open device, by its own keys; None for signatures of several things at once.
+
+    It says nothing, too, of a device that it cannot read: that it can be read must be known before.
+    """
     # -p reads the device and not a cache.
     result = run(
         ["blkid", "-p", "-o", "export", f"/proc/self/fd/{descriptor}"],
@@ -34,9 +45,8 @@ def look(descriptor: int, size: int, run: Run) -> Look:
         pass_fds=(descriptor,),
     )
     if result.code == AMBIVALENT:
-        return _unknown("", "signatures of several things at once (see wipefs --no-act)")
-    told = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
-    return _judged(told, descriptor, size)
+        return None
+    return dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
 
 
 def read(descriptor: int, at: int, length: int) -> bytes:
@@ -57,7 +67,7 @@ def complaint(fs_type: str, descriptor: int, size: int) -> str:
     )
 
 
-def _judged(told: dict[str, str], descriptor: int, size: int) -> Look:
+def _judged(told: Mapping[str, str], descriptor: int, size: int) -> Look:
     kind = told.get("TYPE", "")
     if kind not in {each.value for each in FsType}:
         table = told.get("PTTYPE")

@@ -97,7 +97,9 @@ class Adoption:
                 return driver.manage_existing(spec, reference)
             found = _willing(driver.get_manageable_volumes, reference, spec.owner)
             # Once brought in it is a volume, perhaps in use, and is not looked into any more.
-            return driver.get_volume(VolumeId(found.id)) if found.id else found
+            if not found.id:
+                return found
+            return self._backends.use(backend).get_volume(VolumeId(found.id))
 
     def manage_snapshot(
         self,

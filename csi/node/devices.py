@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers import signatures
 from drivers.errors import Precondition, Unavailable
 from drivers.exec import Run
 from drivers.model import MIB, Connection
@@ -23,9 +24,6 @@ from drivers.mountinfo import Device as Number
 from drivers.proof import number_of, require
 
 BLKROSET = 0x125D
-
-NOTHING_FOUND = 2
-AMBIVALENT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +116,14 @@ def signature(device: Device, run: Run) -> Signature | None:
 
     Raises `Precondition` if it finds several things at once.
     """
-    # -p reads the device and not a cache. Its "nothing found" is also its answer to a device that
-    # it cannot open, hence the proof of the device before and `require_zeros` after.
-    result = run(
-        ["blkid", "-p", "-o", "export", device.link],
-        ok=(0, NOTHING_FOUND, AMBIVALENT),
-        pass_fds=(device.descriptor,),
-    )
-    if result.code == AMBIVALENT:
+    # Nothing is also told of a device that cannot be read, hence the proof of the device before and
+    # `require_zeros` after.
+    if (found := signatures.probe(device.descriptor, run)) is None:
         raise Precondition(
             f"{device.path} holds signatures of several things at once; look with wipefs --no-act"
         )
-    if result.code == NOTHING_FOUND:
+    if not found:
         return None
-    found = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
     kind = found.get("TYPE") or f"a partition table ({found.get('PTTYPE', 'of an unknown kind')})"
     return Signature(kind, found.get("USAGE", ""))
 
