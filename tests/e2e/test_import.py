@@ -15,11 +15,11 @@ from tests.e2e.test_faults import numbered
 
 OWN_KINDS = ("snapshotreleases", "snapshotimports", "volumereleases", "volumeimports")
 MAKE = {
-    "thick": "lvm lvcreate --quiet --yes --wipesignatures n --size 64m --name archive hearth",
-    "thin": "lvm lvcreate --quiet --yes --virtualsize 64m --thinpool pool --name archive hearth",
+    "thick": "lvm lvcreate --quiet --yes --wipesignatures n --size {} --name archive hearth",
+    "thin": "lvm lvcreate --quiet --yes --virtualsize {} --thinpool pool --name archive hearth",
 }
 FILL = """set -e
-mkfs.ext4 -q /dev/mapper/hearth-archive
+mkfs.{} -q /dev/mapper/hearth-archive
 mkdir -p /run/by-hand; mount /dev/mapper/hearth-archive /run/by-hand
 head -c 1000000 /dev/urandom > /run/by-hand/precious
 sha256sum < /run/by-hand/precious
@@ -48,10 +48,10 @@ def condition(kubectl: Kubectl, kind: str, name: str, which: str) -> dict[str, A
     return next((each for each in found if each["type"] == which), {})
 
 
-def by_hand(node: str, layout: str) -> str:
+def by_hand(node: str, layout: str, fs_type: str = "ext4", size: str = "64m") -> str:
     """Make a logical volume with a file in it; its digest."""
-    cluster.on(node, MAKE[layout])
-    return cluster.on(node, FILL).split()[0]
+    cluster.on(node, MAKE[layout].format(size))
+    return cluster.on(node, FILL.format(fs_type)).split()[0]
 
 
 def checked(kubectl: Kubectl, name: str) -> str:
@@ -99,18 +99,23 @@ def restored(snapshot: str) -> str:
 
 
 @pytest.mark.usefixtures("tidy")
-@pytest.mark.parametrize("layout", ["thick", "thin"])
+@pytest.mark.parametrize(
+    ("layout", "fs_type", "size", "larger"),
+    [("thick", "ext4", "64m", "128Mi"), ("thin", "xfs", "320m", "400Mi")],
+)
 def test_a_volume_made_by_hand_becomes_a_claim_and_leaves_again(
-    kubectl: Kubectl, nodes: list[str], layout: str
+    kubectl: Kubectl, nodes: list[str], layout: str, fs_type: str, size: str, larger: str
 ) -> None:
     node = nodes[0]
-    digest = by_hand(node, layout)
+    digest = by_hand(node, layout, fs_type, size)
     kubectl.apply(of("VolumeImport", "volume", node=node))
     kubectl("wait", "--for=condition=Bound", "volumeimport/archive", "--timeout=120s")
     kubectl.apply(user("archive", "exec sleep infinity"))
     kubectl.ready("user-0")
     assert digest in kubectl.sh("user-0", "sha256sum /data/precious")
     kubectl.sh("user-0", "echo more > /data/more; sync")
+    snapshotted(kubectl)
+    grown(kubectl, larger)
     kubectl.apply(of("VolumeRelease", "release"))
     until(
         lambda: condition(kubectl, "volumerelease", "archive", "Checked").get("status") == "False",
@@ -122,6 +127,25 @@ def test_a_volume_made_by_hand_becomes_a_claim_and_leaves_again(
     assert cluster.volumes(node)["archive"] == "", "not one tag is left"
     assert digest in cluster.on(node, READ)
     cluster.on(node, "lvm lvremove --quiet --yes hearth/archive")
+
+
+def snapshotted(kubectl: Kubectl) -> None:
+    """The imported claim is snapshotted as any other, and the snapshot goes again."""
+    text = (EXAMPLES / "snapshot.yaml").read_text().replace(": data", ": archive")
+    kubectl.apply(text)
+    ready = "--for=jsonpath={.status.readyToUse}=true"
+    kubectl("wait", ready, "volumesnapshot/archive", "--timeout=60s")
+    kubectl.delete("volumesnapshot", "archive")
+
+
+def grown(kubectl: Kubectl, larger: str) -> None:
+    """It grows as any other, while it is in use."""
+    patch = {"spec": {"resources": {"requests": {"storage": larger}}}}
+    kubectl("patch", "pvc", "archive", "--patch", yaml.safe_dump(patch))
+    until(
+        lambda: kubectl.get("pvc", "archive")["status"]["capacity"]["storage"] == larger,
+        "the claim has its new size",
+    )
 
 
 @pytest.mark.usefixtures("tidy")
@@ -165,7 +189,7 @@ def test_what_cannot_come_in_is_refused_and_nothing_of_it_changed(
     node, (script, source, reason) = nodes[0], REFUSED[what]
     device = "/dev/mapper/hearth-archive"
     if script:
-        cluster.on(node, f"{MAKE['thick']}; {script.replace('{}', device)}")
+        cluster.on(node, f"{MAKE['thick'].format('64m')}; {script.replace('{}', device)}")
     before = content(node) if script else ""
     named = {"volumeGroup": "hearth", "logicalVolume": "archive", **source}
     kubectl.apply(of("VolumeImport", "volume", node=node, source=named))
