@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -204,11 +205,33 @@ class Companion:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._output = process.stdout.fileno() if process.stdout else -1
 
     def hear(self) -> bytes:
         """Wait for what it says next, at most a KiB; empty once it has ended."""
-        said = self._process.stdout
-        return os.read(said.fileno(), 1024) if said else b""
+        return os.read(self._output, 1024)
+
+    def hear_all(self, seconds: float) -> bytes | None:
+        """All that it, and what it has begun, says until all of them have ended; None if they do not."""
+        heard, until = b"", time.monotonic() + seconds
+        poll = select.poll()
+        poll.register(self._output, select.POLLIN)
+        while poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            if not (said := os.read(self._output, 1024)):
+                return heard
+            heard += said
+        return None
+
+    def tell(self, words: bytes) -> None:
+        """Give it input. One that has ended does not mind."""
+        with suppress(BrokenPipeError):
+            if self._process.stdin:
+                self._process.stdin.write(words)
+                self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """End it at once. Only for what leaves nothing half done that nobody mends."""
+        self._process.kill()
 
     def release(self) -> int:
         """End its input, wait, and return its exit status (negative for a signal)."""
