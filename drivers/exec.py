@@ -225,9 +225,9 @@ class Companion:
     def tell(self, words: bytes) -> None:
         """Give it input. One that has ended does not mind."""
         with suppress(BrokenPipeError):
-            if self._process.stdin:
-                self._process.stdin.write(words)
-                self._process.stdin.flush()
+            while words and self._process.stdin:
+                # Past the buffer, which would try again, and fail, when it is closed.
+                words = words[os.write(self._process.stdin.fileno(), words) :]
 
     def kill(self) -> None:
         """End it at once. Only for what leaves nothing half done that nobody mends."""

@@ -69,12 +69,25 @@ def test_members_are_snapshots_that_know_their_group(bench: Bench) -> None:
     assert bench.driver.list_volumes() == sorted(volumes, key=lambda each: each.id)
 
 
+def shows(bench: Bench, made: GroupSnapshot) -> bool:
+    """Whether the members hold what `filled` put into their volumes."""
+    contents = []
+    for member in made.snapshots:
+        copy = restore(bench, member, f"look at {member.id}")
+        contents.append(bench.read(copy.id))
+        bench.disconnect(copy.id)
+        bench.driver.delete_volume(copy.id)
+    wanted = [pattern(seed, len(each)) for seed, each in enumerate(contents, 1)]
+    return sorted(contents) == sorted(wanted)
+
+
 @checks("create_group_snapshot", "create_volume_from_snapshot")
 def test_members_show_what_their_volumes_held_and_restore_larger(bench: Bench) -> None:
     volumes = filled(bench)
     made = cut(bench, volumes)
     for volume in volumes:
         bench.write(volume.id, pattern(9, volume.size))
+    assert shows(bench, made)
     for seed, volume in enumerate(volumes, 1):
         member = next(each for each in made.snapshots if each.volume_id == volume.id)
         restored = restore(bench, member, f"copy {seed}", 2 * SIZE)
