@@ -24,7 +24,7 @@ from csi.controller.groups import Groups
 from csi.controller.inventory import Inventory
 from csi.controller.provisioner import Provisioner
 from csi.controller.servicer import Controller, announced
-from csi.manage.servicer import Manage
+from csi.manage.servicer import Manage, Rules
 from csi.metrics import Metrics
 from csi.node.filesystems import Filesystem, filesystems, parse_flags
 from csi.node.mounts import Mounts
@@ -187,7 +187,8 @@ class _Services:
         self.controller = Controller(self.provisioner, inventory, Capacities(backends), place, rpcs)
         self.node = Node(rules(backends, locks, mounts, door), here)
         self.adoption = Adoption(backends, locks)
-        self.manage = Manage(settings.node, backends, self.provisioner, inventory, self.adoption)
+        everything = Rules(self.provisioner, inventory, self.adoption, groups)
+        self.manage = Manage(settings.node, backends, everything)
 
     @property
     def all(self) -> Sequence[object]:

@@ -96,7 +96,7 @@ def test_members_show_what_their_volumes_held_and_restore_larger(bench: Bench) -
         assert bench.read(volume.id) == pattern(9, volume.size)
 
 
-@checks("create_group_snapshot", "delete_group_snapshot")
+@checks("create_group_snapshot")
 def test_volumes_in_use_are_cut_at_one_moment_or_left_alone(bench: Bench) -> None:
     volumes = filled(bench)
     with ExitStack() as stack:

@@ -56,7 +56,8 @@ def ids(home: Home) -> dict[str, str]:
 
 def points(config: pytest.Config) -> Sequence[int]:
     """The numbers of the calls; as a sample, one in the middle of each kind."""
-    return range(1, CALLS, MEMBERS) if config.getoption("sample") else range(CALLS)
+    once = range(1, CALLS, MEMBERS) if config.getoption("sample") else range(CALLS)
+    return list(once) * config.getoption("rounds")
 
 
 @pytest.mark.parametrize("who", ["itself", "guardian", "both", "lingers"])
