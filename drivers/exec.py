@@ -207,17 +207,18 @@ class Companion:
         self._process = process
         self._output = process.stdout.fileno() if process.stdout else -1
 
-    def hear(self) -> bytes:
-        """Wait for what it says next, at most a KiB; empty once it has ended."""
-        return os.read(self._output, 1024)
+    def hear(self, seconds: float | None = None) -> bytes | None:
+        """Wait for what it says next, at most a KiB; empty once it has ended, None if that takes longer."""
+        poll = select.poll()
+        poll.register(self._output, select.POLLIN)
+        waited = poll.poll(None if seconds is None else max(0.0, seconds) * 1000)
+        return os.read(self._output, 1024) if waited else None
 
     def hear_all(self, seconds: float) -> bytes | None:
         """All that it, and what it has begun, says until all of them have ended; None if they do not."""
         heard, until = b"", time.monotonic() + seconds
-        poll = select.poll()
-        poll.register(self._output, select.POLLIN)
-        while poll.poll(max(0.0, until - time.monotonic()) * 1000):
-            if not (said := os.read(self._output, 1024)):
+        while (said := self.hear(until - time.monotonic())) is not None:
+            if not said:
                 return heard
             heard += said
         return None

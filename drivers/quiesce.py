@@ -37,7 +37,7 @@ def quiesced(device: Device, limit: float = LIMIT) -> Iterator[None]:
         return
     with companion(_command(mountpoint, limit)) as process:
         if (said := process.hear()) != b"frozen":
-            reason = said.decode(errors="replace") or "the guardian ended"
+            reason = (said or b"").decode(errors="replace") or "the guardian ended"
             raise Unavailable(f"the btrfs at {mountpoint} cannot be frozen: {reason}")
         try:
             yield

@@ -117,9 +117,9 @@ def _open(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def locked(path: str) -> int:
+def locked(path: str, patience: float = LOCK_PATIENCE) -> int:
     """The lock of the group, as LVM takes it: LVM removes the file when it gives the lock back."""
-    until = time.monotonic() + LOCK_PATIENCE
+    until = time.monotonic() + patience
     Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     while time.monotonic() < until:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -124,18 +124,11 @@ class GroupSnapshots:
         now = self._group.read()
         if not (unfinished := records.unfinished_cuts(now)):
             return
-        self.go_on()
         left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) in unfinished]
+        self._go_on(now, {lv.fields.get("volume", "") for lv in left})
         for lv in left:
             self._group.deactivate(lv)
         self._group.run(commands.remove(now.name, *(lv.name for lv in left)))
-
-    def go_on(self) -> None:
-        """Let all devices go on that the cut of a dead process left suspended or frozen."""
-        for device in self._group.suspended():
-            log.warning("device %s was left suspended by a cut: resuming it", device.name)
-            self._group.resume(device)
-            devices.thaw(device)
 
     def together(self, now: Group, volume_ids: Sequence[str]) -> Sequence[Lv]:
         """The LVs of volumes that can be cut together.
@@ -215,6 +208,16 @@ class GroupSnapshots:
             raw=tuple(use.raw for use in uses if use.raw),
             frozen=tuple(use.frozen for use in uses if use.frozen),
         )
+
+    def _go_on(self, now: Group, volume_ids: Set[str]) -> None:
+        """Let these volumes go on, if a dead process left them suspended or frozen."""
+        for lv in now.lvs.values():
+            is_one = f"{now.id}.{lv.object_id}" in volume_ids
+            if is_one and (device := self._group.device(lv)) is not None:
+                if device.suspended:
+                    log.warning("device %s was left suspended by a cut", device.name)
+                    self._group.resume(device)
+                devices.thaw(device)
 
     def _watch(self, now: Group) -> Callable[[], bool]:
         return lambda: self._group.inventory.shows(now)

@@ -54,17 +54,22 @@ class Cutter(Protocol):
 
 
 def cut_together(
-    group: str, plan: Plan, is_current: Callable[[], bool], program: Sequence[Arg] = PROGRAM
+    group: str,
+    plan: Plan,
+    is_current: Callable[[], bool],
+    program: Sequence[Arg] = PROGRAM,
+    patience: float = PATIENCE,
 ) -> float:
     """See `Cutter`."""
     with companion(program) as process:
         process.tell(_told(group, plan))
-        if (said := process.hear()) != b"ready\n":
+        if (said := process.hear(patience)) != b"ready\n":
+            process.kill()
             raise Busy(f"nothing was cut: {_why(said)}; ask again")
         if not is_current():
             raise Busy(f"volume group {group} was changed meanwhile; ask again")
         process.tell(b"go\n")
-        said = _outcome(process)
+        said = _outcome(process, patience)
         if process.release() == cut.DONE and said.startswith(b"cut "):
             return float(said.split()[1])
     raise Busy(f"the cut was given up, and all volumes go on: {_why(said)}; ask again")
@@ -84,15 +89,19 @@ def _told(group: str, plan: Plan) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
-def _outcome(process: Companion) -> bytes:
+def _outcome(process: Companion, patience: float) -> bytes:
     """What it says last, when its guardian has ended as well."""
-    if (said := process.hear_all(LIMIT + PATIENCE)) is not None:
+    if (said := process.hear_all(LIMIT + patience)) is not None:
         return said
     log.warning("the program that cuts snapshots hangs; killing it")
     process.kill()
-    return process.hear_all(PATIENCE) or b""
+    return process.hear_all(patience) or b""
 
 
-def _why(said: bytes) -> str:
+def _why(said: bytes | None) -> str:
+    if said is None:
+        return (
+            "the volumes cannot be synced in time, or another program holds the lock of the group"
+        )
     text = said.decode(errors="replace").strip()
     return text.removeprefix("failed ") or "the program that cuts was ended"
