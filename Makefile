@@ -12,7 +12,7 @@ STEPS := $(VENV)/bin/python tools/steps
 SANITY := build/tools/csi-sanity-$(CSI_SANITY_VERSION)
 HELM := build/cluster/bin/helm
 
-.PHONY: help setup check unit lab-test compliance sanity demo image image-test e2e e2e-upstream cluster cluster-down docs docs-serve proto readme test clean
+.PHONY: help setup check unit lab-test compliance sanity demo image image-test e2e e2e-upstream cluster cluster-down docs docs-serve proto readme test torture clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ readme: $(READY) ## Write the table of README.md from the registry and the last 
 
 test: $(READY) $(SANITY) $(HELM) ## Everything, as CI runs it
 	$(STEPS) --group test
+
+torture: $(READY) ## What takes hours: a thousand cuts of each kind of group, deaths at every step, again and again
+	$(STEPS) --group torture
 
 clean: ## Remove what was built and the virtual environment
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .tox

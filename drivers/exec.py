@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -204,11 +205,34 @@ class Companion:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._output = process.stdout.fileno() if process.stdout else -1
 
-    def hear(self) -> bytes:
-        """Wait for what it says next, at most a KiB; empty once it has ended."""
-        said = self._process.stdout
-        return os.read(said.fileno(), 1024) if said else b""
+    def hear(self, seconds: float | None = None) -> bytes | None:
+        """Wait for what it says next, at most a KiB; empty once it has ended, None if that takes longer."""
+        poll = select.poll()
+        poll.register(self._output, select.POLLIN)
+        waited = poll.poll(None if seconds is None else max(0.0, seconds) * 1000)
+        return os.read(self._output, 1024) if waited else None
+
+    def hear_all(self, seconds: float) -> bytes | None:
+        """All that it, and what it has begun, says until all of them have ended; None if they do not."""
+        heard, until = b"", time.monotonic() + seconds
+        while (said := self.hear(until - time.monotonic())) is not None:
+            if not said:
+                return heard
+            heard += said
+        return None
+
+    def tell(self, words: bytes) -> None:
+        """Give it input. One that has ended does not mind."""
+        with suppress(BrokenPipeError):
+            while words and self._process.stdin:
+                # Past the buffer, which would try again, and fail, when it is closed.
+                words = words[os.write(self._process.stdin.fileno(), words) :]
+
+    def kill(self) -> None:
+        """End it at once. Only for what leaves nothing half done that nobody mends."""
+        self._process.kill()
 
     def release(self) -> int:
         """End its input, wait, and return its exit status (negative for a signal)."""

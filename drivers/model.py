@@ -15,6 +15,7 @@ from typing import NewType
 
 VolumeId = NewType("VolumeId", str)
 SnapshotId = NewType("SnapshotId", str)
+GroupSnapshotId = NewType("GroupSnapshotId", str)
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -191,6 +192,7 @@ class Snapshot:
 
     ``created`` is aware, and the same on every read. ``content`` is what the source held at the cut.
     ``usable`` is false once it can no longer be read correctly (an overflown COW area).
+    ``group_snapshot_id`` is that of the group snapshot which it is a member of, and goes with.
     """
 
     id: SnapshotId
@@ -202,6 +204,7 @@ class Snapshot:
     labels: Mapping[str, str] = field(default_factory=dict)
     usable: bool = True
     adopted: Adoption | None = None
+    group_snapshot_id: GroupSnapshotId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,13 @@ def quiesced(device: Device, limit: float = LIMIT) -> Iterator[None]:
     Raises `Unavailable` before the block if it cannot be frozen, and after the block if it had to be
     thawed before the block was done: what was cut in the block must then be thrown away.
     """
-    mountpoint = _btrfs_mountpoint(device)
+    mountpoint = btrfs_mountpoint(device)
     if mountpoint is None:
         yield
         return
     with companion(_command(mountpoint, limit)) as process:
         if (said := process.hear()) != b"frozen":
-            reason = said.decode(errors="replace") or "the guardian ended"
+            reason = (said or b"").decode(errors="replace") or "the guardian ended"
             raise Unavailable(f"the btrfs at {mountpoint} cannot be frozen: {reason}")
         try:
             yield
@@ -57,7 +57,7 @@ def thaw(device: Device) -> None:
     For the start of a process: when all processes of a container are killed at once, the guardian
     dies with its parent.
     """
-    if (mountpoint := _btrfs_mountpoint(device)) is None:
+    if (mountpoint := btrfs_mountpoint(device)) is None:
         return
     descriptor = os.open(mountpoint, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -67,7 +67,11 @@ def thaw(device: Device) -> None:
         os.close(descriptor)
 
 
-def _btrfs_mountpoint(device: Device) -> Path | None:
+def btrfs_mountpoint(device: Device) -> Path | None:
+    """Where the btrfs on ``device`` is mounted, None without one.
+
+    Raises `Unavailable` if it is mounted where this process does not see it.
+    """
     if (fsid := mountinfo.btrfs_on(device)) is None:
         return None
     for mount in mountinfo.mounts_of(device, mountinfo.read()):

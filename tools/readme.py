@@ -34,6 +34,7 @@ FEATURES: Mapping[str, str] = {
     "RevertDriver": "revert to a snapshot",
     "ManageDriver": "bring existing volumes in, let them go",
     "ManageSnapshotsDriver": "bring existing snapshots in, let them go",
+    "GroupDriver": "snapshot several volumes at one moment",
 }
 NOT_RUN = "not run"
 SUITES: Mapping[str, str] = {
@@ -42,6 +43,7 @@ SUITES: Mapping[str, str] = {
     "compliance": "every driver passes the compliance kit on real storage",
     "integration": "bytes, filesystems, capacity, stale data and 1,000 calls at once on real LVM",
     "crash": "killed at every step of every call, and in the middle of long work",
+    "cuts": "several volumes frozen under writers, who show if it was not one moment",
     "sanity": "the real csi-sanity on LVM thin, LVM thick and loop, and through the router",
     "sanity-alpha": "the same with everything that CSI marks as alpha",
     "lab": "the lab itself",

@@ -10,8 +10,10 @@ from typing import Protocol
 from csi.app import version
 from csi.app.identity import certificate_name, plugin
 from csi.app.life import GRACE, App, Status, pages
+from csi.controller.group_servicer import announces
 from csi.controller.servicer import announced
 from csi.metrics import Metrics
+from csi.router.group_servicer import GroupController
 from csi.router.nodes import Nodes
 from csi.router.servicer import Controller
 from csi.rpc import endpoint
@@ -98,10 +100,11 @@ def build(
     metrics.show_nodes(lambda: [(each.name, each.connected) for each in nodes.known()])
     # Sidecars begin when this is ready, and nodes may come later.
     status = Status(lambda: True)
-    rpcs = announced(drivers.values(), alpha=False)
+    rpcs, groups = announced(drivers.values(), alpha=False), announces(drivers.values())
     services = [
-        Identity(plugin(settings.driver_name, drivers), status.ready),
+        Identity(plugin(settings.driver_name, drivers, groups=groups), status.ready),
         Controller(nodes, settings.topology_key, rpcs, settings.lost_backends),
+        GroupController(nodes, settings.lost_backends, able=groups),
     ]
     server = Server(UnixSocket(endpoint.path(serving.endpoint)), services, metrics)
     web = Web(serving.http, pages(metrics, status, "starting")) if serving.http else None

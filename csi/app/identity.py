@@ -13,15 +13,15 @@ ServiceType = csi_pb2.PluginCapability.Service
 ExpansionType = csi_pb2.PluginCapability.VolumeExpansion
 
 
-def plugin(name: str, drivers: Mapping[str, type[VolumeDriver]]) -> Plugin:
-    """The plugin of that name, made of ``drivers``."""
+def plugin(name: str, drivers: Mapping[str, type[VolumeDriver]], *, groups: bool) -> Plugin:
+    """The plugin of that name, made of ``drivers``; ``groups``: whether it can freeze several volumes."""
+    services = [ServiceType.CONTROLLER_SERVICE, ServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS]
+    if groups:
+        services.append(ServiceType.GROUP_CONTROLLER_SERVICE)
     return Plugin(
         name=name,
         version=version(),
-        services=(
-            ServiceType.CONTROLLER_SERVICE,
-            ServiceType.VOLUME_ACCESSIBILITY_CONSTRAINTS,
-        ),
+        services=services,
         expansion=(ExpansionType.ONLINE,),
         manifest={f"driver.{name}": driver.VERSION for name, driver in sorted(drivers.items())},
     )

@@ -19,10 +19,12 @@ from csi.app.life import GRACE, App, Serves, Status, pages
 from csi.controller.adoption import Adoption
 from csi.controller.capacity import Capacities
 from csi.controller.convert import Place
+from csi.controller.group_servicer import GroupController, announces
+from csi.controller.groups import Groups
 from csi.controller.inventory import Inventory
 from csi.controller.provisioner import Provisioner
 from csi.controller.servicer import Controller, announced
-from csi.manage.servicer import Manage
+from csi.manage.servicer import Manage, Rules
 from csi.metrics import Metrics
 from csi.node.filesystems import Filesystem, filesystems, parse_flags
 from csi.node.mounts import Mounts
@@ -118,6 +120,7 @@ class NodeApp(App):
         self.provisioner = services.provisioner
         self.inventory = services.inventory
         self.adoption = services.adoption
+        self.groups = services.groups
         self.metrics = services.metrics
         self.remote = services.remote
         """Where the rest of Hearth calls."""
@@ -140,8 +143,7 @@ def build(
     kubelet = UnixSocket(endpoint.path(serving.endpoint))
     servers: Sequence[Serves]
     if remote is None:
-        every = (services.identity, services.controller, services.node, services.manage)
-        servers = [services.server(kubelet, *every)]
+        servers = [services.server(kubelet, *services.all)]
     else:
         servers = services.divided(kubelet, serving, remote)
     web_pages = pages(metrics, services.status, "setting backends up")
@@ -177,11 +179,22 @@ class _Services:
         place = Place(settings.topology_key, settings.node)
         rpcs = announced(drivers.values(), alpha=alpha)
         here = Here(settings.node, {settings.topology_key: settings.node}, alpha)
-        self.identity = Identity(plugin(settings.driver_name, drivers), self.status.ready)
+        able = announces(type(backend.driver) for backend in backends)
+        itself = plugin(settings.driver_name, drivers, groups=able)
+        self.identity = Identity(itself, self.status.ready)
+        groups = self.groups = Groups(backends, locks)
+        self.group_controller = GroupController(groups, able=able)
         self.controller = Controller(self.provisioner, inventory, Capacities(backends), place, rpcs)
         self.node = Node(rules(backends, locks, mounts, door), here)
         self.adoption = Adoption(backends, locks)
-        self.manage = Manage(settings.node, backends, self.provisioner, inventory, self.adoption)
+        everything = Rules(self.provisioner, inventory, self.adoption, groups)
+        self.manage = Manage(settings.node, backends, everything)
+
+    @property
+    def all(self) -> Sequence[object]:
+        """What one process serves that has nobody beside it."""
+        controllers = (self.controller, self.group_controller)
+        return (self.identity, *controllers, self.node, self.manage)
 
     def server(self, door: Door, *services: object, admit: Admit = everybody) -> Server:
         return Server(door, services, self.metrics, alpha=self._alpha, admit=admit)
@@ -203,6 +216,7 @@ class _Services:
                 port,
                 self.identity,
                 self.controller,
+                self.group_controller,
                 self.manage,
                 admit=callers(self._settings.driver_name),
             ),

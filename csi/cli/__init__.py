@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from csi import settings
-from csi.cli import backend, orphan, serve, snapshot, uninstall, volume
+from csi.cli import backend, group, orphan, serve, snapshot, uninstall, volume
 from csi.cli.arguments import EXIT_STATUS, FAILED, OK, USAGE
 from csi.cli.output import print_table
 from drivers.errors import Invalid, StorageError
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve.add(commands)
     uninstall.add(commands)
-    for each in (backend, volume, snapshot, orphan):
+    for each in (backend, volume, snapshot, group, orphan):
         each.add(commands)
     drivers = commands.add_parser("drivers", help="the drivers that are installed")
     drivers.set_defaults(command=_drivers)

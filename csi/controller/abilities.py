@@ -9,6 +9,7 @@ from __future__ import annotations
 from drivers.errors import Unsupported
 from drivers.interface import (
     CloneDriver,
+    GroupDriver,
     ManageDriver,
     ManageSnapshotsDriver,
     RevertDriver,
@@ -36,6 +37,13 @@ def reverts(driver: VolumeDriver) -> RevertDriver:
     if isinstance(driver, RevertDriver):
         return driver
     raise _unsupported(driver, "revert a volume to a snapshot")
+
+
+def groups(driver: VolumeDriver) -> GroupDriver:
+    """For groups of volumes, and one moment of several."""
+    if isinstance(driver, GroupDriver):
+        return driver
+    raise _unsupported(driver, "freeze several volumes at one moment")
 
 
 def manages(driver: VolumeDriver) -> ManageDriver:

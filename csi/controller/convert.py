@@ -21,6 +21,7 @@ from csi.controller.paging import Page, Where
 from csi.controller.requests import VolumeRequest
 from csi.spec import csi_pb2 as pb
 from drivers.errors import Invalid
+from drivers.groups import GroupSnapshot
 from drivers.model import SizeRange, Snapshot, Source, SourceKind, Volume, VolumeMode
 
 AccessMode = pb.VolumeCapability.AccessMode
@@ -130,6 +131,19 @@ def snapshot(record: Snapshot) -> pb.Snapshot:
         snapshot_id=record.id,
         source_volume_id=record.volume_id,
         size_bytes=record.size,
+        creation_time=created,
+        ready_to_use=record.usable,
+        group_snapshot_id=record.group_snapshot_id or "",
+    )
+
+
+def group_snapshot(record: GroupSnapshot) -> pb.VolumeGroupSnapshot:
+    """A group snapshot with its members."""
+    created = Timestamp()
+    created.FromDatetime(record.created)
+    return pb.VolumeGroupSnapshot(
+        group_snapshot_id=record.id,
+        snapshots=[snapshot(each) for each in record.snapshots],
         creation_time=created,
         ready_to_use=record.usable,
     )

@@ -29,6 +29,14 @@ SNAPSHOT_LABELS = tuple(
     f"{KUBERNETES}{each}"
     for each in ("volumesnapshot/name", "volumesnapshot/namespace", "volumesnapshotcontent/name")
 )
+GROUP_SNAPSHOT_LABELS = tuple(
+    f"{KUBERNETES}{each}"
+    for each in (
+        "volumegroupsnapshot/name",
+        "volumegroupsnapshot/namespace",
+        "volumegroupsnapshotcontent/name",
+    )
+)
 
 GENERAL = (BACKEND, MKFS_OPTIONS, CLASS, FS_TYPE, PVC_NAME, PVC_NAMESPACE, PV_NAME)
 # A backend keeps the options with the volume: in LVM as part of a tag, which is short.
@@ -73,6 +81,12 @@ def snapshot_labels(raw: Mapping[str, str]) -> Mapping[str, str]:
     Raises `Invalid` for any other key.
     """
     _refuse_unknown(raw, SNAPSHOT_LABELS)
+    return {key.removeprefix(KUBERNETES): value for key, value in raw.items()}
+
+
+def group_snapshot_labels(raw: Mapping[str, str]) -> Mapping[str, str]:
+    """As `snapshot_labels`, of a group snapshot; they are kept with each of its members."""
+    _refuse_unknown(raw, GROUP_SNAPSHOT_LABELS)
     return {key.removeprefix(KUBERNETES): value for key, value in raw.items()}
 
 

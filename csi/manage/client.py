@@ -6,7 +6,7 @@ line, the operator) acts on classes and not on codes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -115,6 +115,43 @@ class ManageCalls:
     def revert_volume(self, request: pb.RevertVolumeRequest) -> pb.Volume:
         """Take a volume back to a snapshot of it."""
         return self._call("RevertVolume", request, pb.RevertVolumeResponse).volume
+
+    def groups(self, backend: str = "") -> Iterator[pb.Group]:
+        """All groups, or those of one backend."""
+        request = pb.ListGroupsRequest(backend=backend)
+        yield from self._call("ListGroups", request, pb.ListGroupsResponse).groups
+
+    def create_group(self, name: str, volume_ids: Sequence[str]) -> pb.Group:
+        """Name volumes that belong together."""
+        request = pb.CreateGroupRequest(name=name, volume_ids=volume_ids)
+        return self._call("CreateGroup", request, pb.CreateGroupResponse).group
+
+    def update_group(self, group_id: str, add: Sequence[str], remove: Sequence[str]) -> pb.Group:
+        """Take volumes into a group and out of it."""
+        request = pb.UpdateGroupRequest(
+            group_id=group_id, add_volume_ids=add, remove_volume_ids=remove
+        )
+        return self._call("UpdateGroup", request, pb.UpdateGroupResponse).group
+
+    def delete_group(self, group_id: str) -> None:
+        """Forget a group."""
+        self._call("DeleteGroup", pb.DeleteGroupRequest(group_id=group_id), pb.DeleteGroupResponse)
+
+    def snapshot_group(self, group_id: str, name: str) -> pb.GroupSnapshot:
+        """Freeze one moment of all volumes of a group."""
+        request = pb.SnapshotGroupRequest(group_id=group_id, name=name)
+        return self._call("SnapshotGroup", request, pb.SnapshotGroupResponse).group_snapshot
+
+    def group_snapshots(self, backend: str = "") -> Iterator[pb.GroupSnapshot]:
+        """All group snapshots, or those of one backend."""
+        request = pb.ListGroupSnapshotsRequest(backend=backend)
+        answer = self._call("ListGroupSnapshots", request, pb.ListGroupSnapshotsResponse)
+        yield from answer.group_snapshots
+
+    def delete_group_snapshot(self, group_snapshot_id: str) -> None:
+        """Remove a group snapshot with all its members."""
+        request = pb.DeleteGroupSnapshotRequest(group_snapshot_id=group_snapshot_id)
+        self._call("DeleteGroupSnapshot", request, pb.DeleteGroupSnapshotResponse)
 
     def _manageable(
         self, method: str, request: pb.ListManageableRequest

@@ -116,6 +116,7 @@ def snapshot(record: Snapshot, backend: str) -> pb.Snapshot:
         usable=record.usable,
         properties=properties(record.properties),
         labels=dict(record.labels),
+        group_snapshot_id=record.group_snapshot_id or "",
         owner=record.adopted.owner if record.adopted else "",
         reference=record.adopted.original if record.adopted else "",
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import BinaryIO, cast
 
 from csi.controller.adoption import Adoption
+from csi.controller.groups import Groups
 from csi.controller.inventory import Inventory
 from csi.controller.paging import Where
 from csi.controller.provisioner import Provisioner
-from csi.manage import convert, existing, images
+from csi.manage import convert, existing, groups, images
 from csi.spec import manage_pb2 as pb
 from drivers.backends import Backends
 from drivers.errors import Invalid
@@ -23,23 +25,26 @@ RETRY = 15
 """Looks from one try to set up what serves nothing to the next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the service hands on to."""
+
+    provisioner: Provisioner
+    inventory: Inventory
+    adoption: Adoption
+    groups: Groups
+
+
 class Manage:
     """The service."""
 
-    def __init__(
-        self,
-        node: str,
-        backends: Backends,
-        provisioner: Provisioner,
-        inventory: Inventory,
-        adoption: Adoption,
-        look: float = LOOK,
-    ) -> None:
+    def __init__(self, node: str, backends: Backends, rules: Rules, look: float = LOOK) -> None:
         self._node = node
         self._backends = backends
-        self._provisioner = provisioner
-        self._inventory = inventory
-        self._adoption = adoption
+        self._provisioner = rules.provisioner
+        self._inventory = rules.inventory
+        self._adoption = rules.adoption
+        self._groups = rules.groups
         self._look = look
 
     def WatchBackends(
@@ -123,6 +128,40 @@ class Manage:
         volume = revert(request.volume_id, request.snapshot_id)
         name = self._inventory.backend_of(volume.id)
         return pb.RevertVolumeResponse(volume=convert.volume(volume, name))
+
+    def ListGroups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
+        return groups.groups(self._groups.all(request.backend), self._groups.backend_of)
+
+    def CreateGroup(self, request: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
+        made = self._groups.create(request.name, request.volume_ids)
+        return pb.CreateGroupResponse(group=groups.group(made, self._groups.backend_of))
+
+    def UpdateGroup(self, request: pb.UpdateGroupRequest) -> pb.UpdateGroupResponse:
+        changed = self._groups.update(
+            request.group_id, request.add_volume_ids, request.remove_volume_ids
+        )
+        return pb.UpdateGroupResponse(group=groups.group(changed, self._groups.backend_of))
+
+    def DeleteGroup(self, request: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
+        self._groups.delete(request.group_id)
+        return pb.DeleteGroupResponse()
+
+    def SnapshotGroup(self, request: pb.SnapshotGroupRequest) -> pb.SnapshotGroupResponse:
+        group = self._groups.get(request.group_id)
+        made = self._groups.cut(request.name, group.volume_ids, {})
+        found = groups.snapshot(made, self._groups.backend_of)
+        return pb.SnapshotGroupResponse(group_snapshot=found)
+
+    def ListGroupSnapshots(
+        self, request: pb.ListGroupSnapshotsRequest
+    ) -> pb.ListGroupSnapshotsResponse:
+        return groups.snapshots(self._groups.snapshots(request.backend), self._groups.backend_of)
+
+    def DeleteGroupSnapshot(
+        self, request: pb.DeleteGroupSnapshotRequest
+    ) -> pb.DeleteGroupSnapshotResponse:
+        self._groups.delete_snapshot(request.group_snapshot_id)
+        return pb.DeleteGroupSnapshotResponse()
 
     def CreateVolumeFromImage(
         self,

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from csi.router.link import Connect, Link
-from drivers.backends import backend_id_of
+from drivers.backends import backend_id_of, is_id
 from drivers.errors import Precondition, Unavailable
 from drivers.exec import remaining
 
@@ -111,6 +111,13 @@ class Nodes:
         self._wait(lambda: self._claimants(backend_id) or self._all_told())
         with self._changed:
             return any(each.has(backend_id) for each in self._links.values())
+
+    def is_gone(self, object_id: str, lost: Collection[str]) -> bool:
+        """Whether nothing has to be deleted: what is no id of ours, and what of the ``lost`` is not back."""
+        if not is_id(object_id):
+            return True
+        backend_id = backend_id_of(object_id)
+        return backend_id in lost and not self.reports(backend_id)
 
     def close(self) -> None:
         """Hang up everywhere."""

@@ -17,7 +17,7 @@ from csi.router.lists import Part, merged
 from csi.router.nodes import Nodes
 from csi.router.placing import Placing
 from csi.spec import csi_pb2 as pb
-from drivers.backends import backend_id_of, is_id
+from drivers.backends import is_id
 
 SERVICE = "/csi.v1.Controller/"
 
@@ -53,7 +53,7 @@ class Controller:
         self, request: pb.DeleteVolumeRequest, raw: bytes
     ) -> bytes | pb.DeleteVolumeResponse:
         require(request, "volume_id")
-        if self._is_gone(request.volume_id):
+        if self._nodes.is_gone(request.volume_id, self._lost):
             return pb.DeleteVolumeResponse()
         return self._pass("DeleteVolume", request.volume_id, raw)
 
@@ -87,7 +87,7 @@ class Controller:
         self, request: pb.DeleteSnapshotRequest, raw: bytes
     ) -> bytes | pb.DeleteSnapshotResponse:
         require(request, "snapshot_id")
-        if self._is_gone(request.snapshot_id):
+        if self._nodes.is_gone(request.snapshot_id, self._lost):
             return pb.DeleteSnapshotResponse()
         return self._pass("DeleteSnapshot", request.snapshot_id, raw)
 
@@ -103,13 +103,6 @@ class Controller:
 
     def _pass(self, method: str, object_id: str, raw: bytes) -> bytes:
         return self._nodes.owner(object_id).peer.forward(SERVICE + method, raw)
-
-    def _is_gone(self, object_id: str) -> bool:
-        """Whether nothing has to be deleted: what is no id of ours, and what was given up."""
-        if not is_id(object_id):
-            return True
-        backend_id = backend_id_of(object_id)
-        return backend_id in self._lost and not self._nodes.reports(backend_id)
 
 
 def _volumes(link: Link, most: int, token: str) -> Part[pb.ListVolumesResponse.Entry]:

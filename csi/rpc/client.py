@@ -48,6 +48,7 @@ class Client:
         self._channel = grpc.insecure_channel(endpoint.target(endpoint.path(address)))
         self.identity = stub(self._channel, SERVICES["Identity"])
         self.controller = stub(self._channel, SERVICES["Controller"])
+        self.group_controller = stub(self._channel, SERVICES["GroupController"])
         self.node = stub(self._channel, SERVICES["Node"])
         self.manage = stub(self._channel, MANAGE)
 

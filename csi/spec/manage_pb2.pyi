@@ -306,6 +306,7 @@ class Snapshot(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     OWNER_FIELD_NUMBER: builtins.int
     REFERENCE_FIELD_NUMBER: builtins.int
+    GROUP_SNAPSHOT_ID_FIELD_NUMBER: builtins.int
     id: builtins.str
     backend: builtins.str
     volume_id: builtins.str
@@ -315,6 +316,8 @@ class Snapshot(google.protobuf.message.Message):
     usable: builtins.bool
     owner: builtins.str
     reference: builtins.str
+    group_snapshot_id: builtins.str
+    """The group snapshot that it is a member of; empty for none."""
     @property
     def properties(self) -> Global___Properties: ...
     @property
@@ -332,11 +335,74 @@ class Snapshot(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         owner: builtins.str = ...,
         reference: builtins.str = ...,
+        group_snapshot_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["properties", b"properties"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "created", b"created", "id", b"id", "labels", b"labels", "owner", b"owner", "properties", b"properties", "reference", b"reference", "size", b"size", "usable", b"usable", "volume_id", b"volume_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "created", b"created", "group_snapshot_id", b"group_snapshot_id", "id", b"id", "labels", b"labels", "owner", b"owner", "properties", b"properties", "reference", b"reference", "size", b"size", "usable", b"usable", "volume_id", b"volume_id"]) -> None: ...
 
 Global___Snapshot: typing_extensions.TypeAlias = Snapshot
+
+@typing.final
+class Group(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    VOLUME_IDS_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    backend: builtins.str
+    name: builtins.str
+    @property
+    def volume_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        backend: builtins.str = ...,
+        name: builtins.str = ...,
+        volume_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "id", b"id", "name", b"name", "volume_ids", b"volume_ids"]) -> None: ...
+
+Global___Group: typing_extensions.TypeAlias = Group
+
+@typing.final
+class GroupSnapshot(google.protobuf.message.Message):
+    """Snapshots of several volumes at one moment."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
+    CREATED_FIELD_NUMBER: builtins.int
+    USABLE_FIELD_NUMBER: builtins.int
+    SNAPSHOTS_FIELD_NUMBER: builtins.int
+    PAUSE_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    backend: builtins.str
+    created: builtins.str
+    """RFC 3339, UTC."""
+    usable: builtins.bool
+    pause: builtins.float
+    """For how many seconds writers were held, if this call has made it."""
+    @property
+    def snapshots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Snapshot]: ...
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        backend: builtins.str = ...,
+        created: builtins.str = ...,
+        usable: builtins.bool = ...,
+        snapshots: collections.abc.Iterable[Global___Snapshot] | None = ...,
+        pause: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_pause", b"_pause", "pause", b"pause"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_pause", b"_pause", "backend", b"backend", "created", b"created", "id", b"id", "pause", b"pause", "snapshots", b"snapshots", "usable", b"usable"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_pause", b"_pause"]) -> typing.Literal["pause"] | None: ...
+
+Global___GroupSnapshot: typing_extensions.TypeAlias = GroupSnapshot
 
 @typing.final
 class ListVolumesRequest(google.protobuf.message.Message):
@@ -882,6 +948,232 @@ class RevertVolumeResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["volume", b"volume"]) -> None: ...
 
 Global___RevertVolumeResponse: typing_extensions.TypeAlias = RevertVolumeResponse
+
+@typing.final
+class ListGroupsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    """The name of a backend; empty for all."""
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend"]) -> None: ...
+
+Global___ListGroupsRequest: typing_extensions.TypeAlias = ListGroupsRequest
+
+@typing.final
+class ListGroupsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: builtins.int
+    @property
+    def groups(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Group]: ...
+    def __init__(
+        self,
+        *,
+        groups: collections.abc.Iterable[Global___Group] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["groups", b"groups"]) -> None: ...
+
+Global___ListGroupsResponse: typing_extensions.TypeAlias = ListGroupsResponse
+
+@typing.final
+class CreateGroupRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VOLUME_IDS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    @property
+    def volume_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        volume_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "volume_ids", b"volume_ids"]) -> None: ...
+
+Global___CreateGroupRequest: typing_extensions.TypeAlias = CreateGroupRequest
+
+@typing.final
+class CreateGroupResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    @property
+    def group(self) -> Global___Group: ...
+    def __init__(
+        self,
+        *,
+        group: Global___Group | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["group", b"group"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["group", b"group"]) -> None: ...
+
+Global___CreateGroupResponse: typing_extensions.TypeAlias = CreateGroupResponse
+
+@typing.final
+class UpdateGroupRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: builtins.int
+    ADD_VOLUME_IDS_FIELD_NUMBER: builtins.int
+    REMOVE_VOLUME_IDS_FIELD_NUMBER: builtins.int
+    group_id: builtins.str
+    @property
+    def add_volume_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def remove_volume_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        group_id: builtins.str = ...,
+        add_volume_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        remove_volume_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["add_volume_ids", b"add_volume_ids", "group_id", b"group_id", "remove_volume_ids", b"remove_volume_ids"]) -> None: ...
+
+Global___UpdateGroupRequest: typing_extensions.TypeAlias = UpdateGroupRequest
+
+@typing.final
+class UpdateGroupResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    @property
+    def group(self) -> Global___Group: ...
+    def __init__(
+        self,
+        *,
+        group: Global___Group | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["group", b"group"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["group", b"group"]) -> None: ...
+
+Global___UpdateGroupResponse: typing_extensions.TypeAlias = UpdateGroupResponse
+
+@typing.final
+class DeleteGroupRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: builtins.int
+    group_id: builtins.str
+    def __init__(
+        self,
+        *,
+        group_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["group_id", b"group_id"]) -> None: ...
+
+Global___DeleteGroupRequest: typing_extensions.TypeAlias = DeleteGroupRequest
+
+@typing.final
+class DeleteGroupResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___DeleteGroupResponse: typing_extensions.TypeAlias = DeleteGroupResponse
+
+@typing.final
+class SnapshotGroupRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    group_id: builtins.str
+    name: builtins.str
+    """The name of the group snapshot: the key of idempotency."""
+    def __init__(
+        self,
+        *,
+        group_id: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["group_id", b"group_id", "name", b"name"]) -> None: ...
+
+Global___SnapshotGroupRequest: typing_extensions.TypeAlias = SnapshotGroupRequest
+
+@typing.final
+class SnapshotGroupResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_SNAPSHOT_FIELD_NUMBER: builtins.int
+    @property
+    def group_snapshot(self) -> Global___GroupSnapshot: ...
+    def __init__(
+        self,
+        *,
+        group_snapshot: Global___GroupSnapshot | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["group_snapshot", b"group_snapshot"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["group_snapshot", b"group_snapshot"]) -> None: ...
+
+Global___SnapshotGroupResponse: typing_extensions.TypeAlias = SnapshotGroupResponse
+
+@typing.final
+class ListGroupSnapshotsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BACKEND_FIELD_NUMBER: builtins.int
+    backend: builtins.str
+    """The name of a backend; empty for all."""
+    def __init__(
+        self,
+        *,
+        backend: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend"]) -> None: ...
+
+Global___ListGroupSnapshotsRequest: typing_extensions.TypeAlias = ListGroupSnapshotsRequest
+
+@typing.final
+class ListGroupSnapshotsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_SNAPSHOTS_FIELD_NUMBER: builtins.int
+    @property
+    def group_snapshots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___GroupSnapshot]: ...
+    def __init__(
+        self,
+        *,
+        group_snapshots: collections.abc.Iterable[Global___GroupSnapshot] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["group_snapshots", b"group_snapshots"]) -> None: ...
+
+Global___ListGroupSnapshotsResponse: typing_extensions.TypeAlias = ListGroupSnapshotsResponse
+
+@typing.final
+class DeleteGroupSnapshotRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_SNAPSHOT_ID_FIELD_NUMBER: builtins.int
+    group_snapshot_id: builtins.str
+    def __init__(
+        self,
+        *,
+        group_snapshot_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["group_snapshot_id", b"group_snapshot_id"]) -> None: ...
+
+Global___DeleteGroupSnapshotRequest: typing_extensions.TypeAlias = DeleteGroupSnapshotRequest
+
+@typing.final
+class DeleteGroupSnapshotResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___DeleteGroupSnapshotResponse: typing_extensions.TypeAlias = DeleteGroupSnapshotResponse
 
 @typing.final
 class CreateVolumeFromImageRequest(google.protobuf.message.Message):

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import os
 import tempfile
+from abc import ABC
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from drivers.errors import Invalid
 from drivers.exec import Host, Run
+from drivers.interface import GroupDriver
 
 Options = Mapping[str, object]
 Prepare = Callable[[], AbstractContextManager[Options]]
 
+LACKS: Mapping[tuple[str, str], frozenset[type[ABC]]] = MappingProxyType(
+    # Thick volumes cannot be frozen together, which is refused: `tests/integration/lvm` sees to that.
+    {("lvm", "linear"): frozenset({GroupDriver})}
+)
+"""Driver and kind of backend, with the interfaces that are of no use there."""
 DISKS = "HEARTH_LAB_DISKS"
 GROUP = "hearth_compliance"
 POOL = "pool"

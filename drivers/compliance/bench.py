@@ -17,6 +17,7 @@ from drivers.errors import Busy
 from drivers.exec import deadline
 from drivers.interface import (
     CloneDriver,
+    GroupDriver,
     RevertDriver,
     SnapshotDriver,
     VolumeDriver,
@@ -40,8 +41,6 @@ Answer = TypeVar("Answer")
 PATIENCE = 60.0
 """Seconds for which the kit repeats a call that is told to ask again."""
 PAUSE = 0.05
-NUMBER = 4096
-"""The bytes that a moving user writes at once: a block of every device."""
 SIZE = 4 * MIB
 """The least that the kit's volumes have."""
 LARGE = 32 * MIB
@@ -80,6 +79,11 @@ class Bench:
         return cast(SnapshotDriver, self.driver)
 
     @property
+    def groups(self) -> GroupDriver:
+        """The driver, by its ability to freeze several volumes together."""
+        return cast(GroupDriver, self.driver)
+
+    @property
     def clones(self) -> CloneDriver:
         """The driver, by its ability to clone."""
         return cast(CloneDriver, self.driver)
@@ -105,6 +109,8 @@ class Bench:
         """Delete everything; nothing may be left that the driver lists or still wipes."""
         driver = self._driver
         self._connected.clear()
+        if isinstance(driver, GroupDriver):
+            self._clear_groups(driver)
         if isinstance(driver, SnapshotDriver):
             adoptions.clear_snapshots(driver, self.done)
         adoptions.take_over(driver, self.done)
@@ -115,6 +121,14 @@ class Bench:
             self.done(driver.delete_volume, volume.id)
         assert not driver.list_volumes()
         self.done(self._wiped)
+
+    def _clear_groups(self, driver: GroupDriver) -> None:
+        for cut in driver.list_group_snapshots():
+            self.done(driver.delete_group_snapshot, cut.id)
+        for group in driver.list_groups():
+            self.done(driver.delete_group, group.id)
+        assert not driver.list_group_snapshots()
+        assert not driver.list_groups()
 
     @property
     def unit(self) -> int:
@@ -251,35 +265,6 @@ def device_size(connection: Connection) -> int:
 def is_device(connection: Connection) -> bool:
     """Whether it is a block device; a plain file knows nothing of who has it open."""
     return stat.S_ISBLK(connection.path.stat().st_mode)
-
-
-@contextmanager
-def moving(connection: Connection) -> Iterator[None]:
-    """A user who, for the block, writes one number after the other at the begin and then at the end."""
-    begun, stop = threading.Event(), threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            for at in (0, connection.size - NUMBER):
-                write_device(connection, number.to_bytes(NUMBER, "big"), at)
-            begun.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        begun.wait(PATIENCE)
-        yield
-    finally:
-        stop.set()
-        writer.join()
-
-
-def torn(content: bytes) -> bool:
-    """Whether this copy of what a moving user wrote shows two moments: an end that is ahead of its begin."""
-    begin, end = (int.from_bytes(part, "big") for part in (content[:NUMBER], content[-NUMBER:]))
-    return begin - end not in (0, 1)
 
 
 @contextmanager

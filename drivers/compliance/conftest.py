@@ -56,7 +56,7 @@ def _fits(item: pytest.Item) -> bool:
     if not isinstance(subject, Subject):
         return True
     needed = marks.needed(marks.claimed(item.iter_markers()))
-    return needed <= set(abilities(subject.driver))
+    return needed <= set(abilities(subject.driver)) - subject.lacks
 
 
 @pytest.fixture(scope="session")

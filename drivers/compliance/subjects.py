@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from drivers.compliance.backends import Prepare, built_in
+from drivers.compliance.backends import LACKS, Prepare, built_in
 from drivers.exec import Host
 from drivers.interface import VolumeDriver, load_drivers
 from drivers.options import check
@@ -22,11 +23,12 @@ NAME = "compliance"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A driver and how a backend for it is made."""
+    """A driver and how a backend for it is made; ``lacks`` is what it cannot do on that one."""
 
     driver: type[VolumeDriver]
     kind: str
     prepare: Prepare
+    lacks: frozenset[type[ABC]] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.driver.NAME}-{self.kind}"
@@ -66,7 +68,7 @@ def subjects(config: pytest.Config) -> Sequence[Subject]:
             raise pytest.UsageError("--backend-config goes with exactly one --driver")
         return [Subject(chosen[0], "given", partial(_given, _read(file)))]
     return [
-        Subject(driver, kind, prepare)
+        Subject(driver, kind, prepare, LACKS.get((driver.NAME, kind), frozenset()))
         for driver in chosen
         for kind, prepare in _backends_of(driver).items()
     ]

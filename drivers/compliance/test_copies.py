@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from drivers import errors
-from drivers.compliance.bench import LARGE, NUMBER, SIZE, Bench, is_device, moving, pattern, torn
+from drivers.compliance.bench import LARGE, SIZE, Bench, is_device, pattern
 from drivers.compliance.marks import checks
 from drivers.compliance.test_snapshots import filled
 from drivers.compliance.test_volumes import strange_ids
+from drivers.compliance.writers import NUMBER, moving, torn
 from drivers.model import (
     Content,
     SizeRange,

@@ -6,7 +6,6 @@ import pytest
 
 from drivers import errors, proof
 from drivers.compliance.bench import (
-    NUMBER,
     SIZE,
     Bench,
     device_size,
@@ -16,6 +15,7 @@ from drivers.compliance.bench import (
     write_device,
 )
 from drivers.compliance.marks import checks
+from drivers.compliance.writers import NUMBER
 from drivers.model import MIB, VolumeId
 
 

@@ -7,18 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from drivers import errors
-from drivers.compliance.bench import (
-    LARGE,
-    NUMBER,
-    PROPERTIES,
-    SIZE,
-    Bench,
-    moving,
-    pattern,
-    torn,
-)
+from drivers.compliance.bench import LARGE, PROPERTIES, SIZE, Bench, pattern
 from drivers.compliance.marks import checks
 from drivers.compliance.test_volumes import NAMES, strange_ids
+from drivers.compliance.writers import NUMBER, moving, torn
 from drivers.model import (
     Content,
     SizeRange,

@@ -15,6 +15,7 @@ from drivers.compliance import (
     test_callers,
     test_copies,
     test_devices,
+    test_groups,
     test_images,
     test_manage,
     test_manage_snapshots,
@@ -34,7 +35,7 @@ def contract(driver: type[VolumeDriver]) -> Mapping[str, object]:
 def test_every_method_of_every_interface_has_a_behavioural_check() -> None:
     tests = (
         *(test_volumes, test_snapshots, test_copies, test_devices, test_images, test_callers),
-        *(test_manage, test_manage_snapshots),
+        *(test_manage, test_manage_snapshots, test_groups),
     )
     assert not marks.unchecked(interfaces(), tests)
 

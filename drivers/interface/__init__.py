@@ -10,9 +10,11 @@ Hearth announces for it follows from the classes it implements; nothing is decla
     RevertDriver     taking a volume back to a snapshot
     ManageDriver     volumes that somebody else made: list, bring in, let go
     ManageSnapshotsDriver   the same for snapshots
+    GroupDriver      one moment of several volumes
 """
 
 from drivers.interface.clone import CloneDriver
+from drivers.interface.group import GroupDriver
 from drivers.interface.manage import ManageDriver
 from drivers.interface.manage_snapshots import ManageSnapshotsDriver
 from drivers.interface.registration import (
@@ -30,6 +32,7 @@ from drivers.interface.volume import VolumeDriver
 __all__ = [
     "CloneDriver",
     "DriverRejected",
+    "GroupDriver",
     "ManageDriver",
     "ManageSnapshotsDriver",
     "Registry",

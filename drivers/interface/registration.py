@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from drivers.interface.clone import CloneDriver
+from drivers.interface.group import GroupDriver
 from drivers.interface.manage import ManageDriver
 from drivers.interface.manage_snapshots import ManageSnapshotsDriver
 from drivers.interface.revert import RevertDriver
@@ -43,6 +44,7 @@ def interfaces() -> tuple[type[ABC], ...]:
         RevertDriver,
         ManageDriver,
         ManageSnapshotsDriver,
+        GroupDriver,
     )
 
 

@@ -25,7 +25,8 @@ class SnapshotDriver(ABC):
     def delete_snapshot(self, snapshot_id: SnapshotId) -> None:
         """Remove the snapshot; what it held cannot be read in another volume.
 
-        Success if it is absent. Raises `InUse` while something reads it. Volumes made from it live on.
+        Success if it is absent. Raises `InUse` while something reads it, and `Invalid` for a member of a
+        group snapshot, which goes with all of that alone. Volumes made from it live on.
         """
 
     @abstractmethod

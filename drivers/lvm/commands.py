@@ -62,10 +62,12 @@ def test_thick(vg: str, *, extents: int, shape: Argv) -> Argv:
     ]  # fmt: skip
 
 
-def create_thin(vg: str, name: str, *, pool: str, size: int, tags: Iterable[str]) -> Argv:
-    """A new, inactive thin volume of ``size`` bytes that needs no flag to be activated."""
+def create_thin(
+    vg: str, name: str, *, pool: str, size: int, tags: Iterable[str], skip: bool = False
+) -> Argv:
+    """A new, inactive thin volume of ``size`` bytes; ``skip`` as in `snapshot_thin`."""
     return [
-        "lvm", "lvcreate", "--yes", "--activate", "n", "--setactivationskip", "n",
+        "lvm", "lvcreate", "--yes", "--activate", "n", "--setactivationskip", "y" if skip else "n",
         "--virtualsize", f"{size}b", "--thinpool", pool, "--name", name, *_tags(tags), "--", vg,
     ]  # fmt: skip
 
@@ -100,10 +102,15 @@ def rename(vg: str, old: str, new: str) -> Argv:
     return ["lvm", "lvrename", "--yes", "--", vg, old, new]
 
 
-def retag(vg: str, lv: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Argv:
-    """Add and remove tags in one transaction."""
-    removed = [arg for tag in sorted(remove) for arg in ("--deltag", tag)]
-    return ["lvm", "lvchange", "--yes", *removed, *_tags(sorted(add)), "--", f"{vg}/{lv}"]
+def retag(vg: str, *lvs: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Argv:
+    """Add and remove tags: of each volume in one transaction, of several one after the other."""
+    changed = [*_untags(remove), *_tags(sorted(add))]
+    return ["lvm", "lvchange", "--yes", *changed, "--", *(f"{vg}/{lv}" for lv in lvs)]
+
+
+def retag_group(vg: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Argv:
+    """Add and remove tags of the volume group itself, all in one transaction."""
+    return ["lvm", "vgchange", "--yes", *_untags(remove), *_tags(sorted(add)), "--", vg]
 
 
 def activate(vg: str, lv: str) -> Argv:
@@ -163,6 +170,10 @@ def backup(vg: str, path: Path) -> Argv:
     ``--readonly`` takes no lock, so nobody who changes the group meanwhile has to wait.
     """
     return ["lvm", "vgcfgbackup", "--yes", "--readonly", "--file", str(path), "--", vg]
+
+
+def _untags(tags: Iterable[str]) -> list[str]:
+    return [arg for tag in sorted(tags) for arg in ("--deltag", tag)]
 
 
 def _tags(tags: Iterable[str]) -> list[str]:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 FILE = "lvm.conf"
+LOCKS = "/run/lock/lvm"
+"""Where LVM keeps its locks: its own default, written down since `drivers.lvm.cut` takes them as well."""
 
 # use_aio: tearing an AIO context down waits for an RCU grace period, about 35 ms per command; works only
 # from this file. reserved_*: locking 8 MiB into memory is for systems whose root lies on the group.
@@ -38,6 +40,7 @@ activation {{
 }}
 global {{
     use_aio = 0
+    locking_dir = "{locks}"
     wait_for_locks = 0
     use_lvmpolld = 0
     use_lvmlockd = 0
@@ -57,5 +60,5 @@ def write(directory: Path, devices: Sequence[str] | None) -> None:
     accepted = [f'"a|^{re.escape(path)}$|"' for path in devices or ()]
     rules = ['"a|.*|"'] if devices is None else [*accepted, '"r|.*|"']
     draft = directory / f"{FILE}.new"
-    draft.write_text(TEXT.format(filter=", ".join(rules)))
+    draft.write_text(TEXT.format(filter=", ".join(rules), locks=LOCKS))
     draft.replace(directory / FILE)

@@ -1,12 +1,14 @@
-"""Two questions about a device that decide whether a snapshot is worth anything."""
+"""Questions about a device that decide whether a snapshot is worth anything."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-from drivers import quiesce
+from drivers import mountinfo, quiesce
 from drivers.lvm import devicemapper
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.report import Lv
@@ -22,16 +24,42 @@ def still(group: VolumeGroup, origin: Lv) -> Iterator[None]:
     if device is None:
         yield
         return
-    number = device.path.stat().st_rdev
-    with quiesce.quiesced((os.major(number), os.minor(number))):
+    with quiesce.quiesced(_number(device)):
         yield
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How a device is written to; one of the three is given.
+
+    Where its filesystem is ``mounted``, or that of one which must be ``frozen``; else the ``raw`` node.
+    """
+
+    mounted: Path | None = None
+    frozen: Path | None = None
+    raw: Path | None = None
+
+
+def use(device: devicemapper.Device) -> Use:
+    """How the device is used; raises `Unavailable` for a btrfs that is mounted where it is not seen."""
+    number = _number(device)
+    if (target := quiesce.btrfs_mountpoint(number)) is not None:
+        return Use(frozen=target)
+    for mount in mountinfo.mounts_of(number, mountinfo.read()):
+        if mount.target.exists():
+            return Use(mounted=mount.target)
+    return Use(raw=device.path)
+
+
+def _number(device: devicemapper.Device) -> mountinfo.Device:
+    number = device.path.stat().st_rdev
+    return os.major(number), os.minor(number)
 
 
 def thaw(device: devicemapper.Device) -> None:
     """Let a btrfs go on whose guardian died together with the process that froze it."""
     if device.path.exists():
-        number = device.path.stat().st_rdev
-        quiesce.thaw((os.major(number), os.minor(number)))
+        quiesce.thaw(_number(device))
 
 
 def is_invalid(group: VolumeGroup, snapshot: Lv) -> bool:

@@ -18,6 +18,7 @@ from drivers.lvm.capacity import ASKING, Capacity
 from drivers.lvm.connections import Connections
 from drivers.lvm.copies import Copies
 from drivers.lvm.group import VolumeGroup
+from drivers.lvm.grouping import Grouping
 from drivers.lvm.growth import Growth
 from drivers.lvm.jobs import Jobs
 from drivers.lvm.machine import Machine
@@ -50,8 +51,7 @@ from drivers.model import (
 
 @interface.volumedriver("lvm")
 class LvmDriver(
-    interface.VolumeDriver,
-    interface.SnapshotDriver,
+    Grouping,
     interface.CloneDriver,
     interface.RevertDriver,
     interface.ManageDriver,
@@ -59,8 +59,8 @@ class LvmDriver(
 ):
     """Logical volumes of an LVM volume group: linear, striped, raid1, raid10 and thin.
 
-    Snapshots are copy-on-write for thick volumes and thin for thin ones. LVM's metadata is the only
-    database: everything about a volume is in tags of its logical volume.
+    Snapshots are copy-on-write for thick volumes and thin for thin ones, of which several in one pool can be
+    frozen at one moment. LVM's metadata is the only database: all about a volume is in tags of it.
 
     A logical volume that somebody else made is taken over by tags alone, and let go by taking them off.
     An inactive one is activated while it is looked at. With leave to delete it, deleting it wipes its
@@ -85,6 +85,7 @@ class LvmDriver(
         self._connections = Connections(self._group)
         self._volumes = Volumes(self._group, self._capacity, self._removal, self._jobs)
         self._snapshots = Snapshots(self._group, self._volumes, self._removal)
+        self._can_group(self._group, self._volumes, self._capacity)
         self._copies = Copies(
             self._group, self._volumes, self._removal, self._connections, self._jobs
         )
@@ -116,6 +117,7 @@ class LvmDriver(
             # Later, temporary volumes belong to calls of this process.
             self._growth.recover()
             self._began = True
+        self._group_snapshots.recover()
         self._revert.recover()
         self._removal.start()
         self._backups.start()

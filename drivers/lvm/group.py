@@ -16,6 +16,7 @@ from drivers.lvm import commands, devicemapper, targets
 from drivers.lvm.host import Lvm
 from drivers.lvm.inventory import Inventory
 from drivers.lvm.machine import Blocks, Machine
+from drivers.lvm.moment import Cutter
 from drivers.lvm.options import Options
 from drivers.lvm.report import Group, Lv
 from drivers.model import Connection
@@ -30,8 +31,10 @@ class VolumeGroup:
         self._kernel = machine.kernel
         self._headers = machine.headers
         self.blocks: Blocks = machine.blocks
+        self.cutter: Cutter = machine.cutter
         self.backend = backend
         self.options = options
+        self._run = run
         self._lvm = Lvm(run, options.volume_group, Path(options.runtime_directory) / backend)
         self._changing = threading.RLock()
         self._closing = threading.Event()
@@ -174,6 +177,10 @@ class VolumeGroup:
             return self._lvm.run(argv)
         finally:
             self.touched.set()
+
+    def run_beside(self, argv: Sequence[str]) -> Result:
+        """Run a program that is not LVM and changes nothing of the group, up to the caller's deadline."""
+        return self._run(argv)
 
     def step(self, what: str) -> None:
         """See `drivers.exec.Run.step`."""

@@ -63,6 +63,10 @@ class Inventory:
             raise Unavailable("the volume group has not been read yet")
         return self._seen[1]
 
+    def shows(self, group: Group) -> bool:
+        """Whether ``group`` is how it looks now. Runs no LVM."""
+        return self._valid() is group
+
     @property
     def trouble(self) -> str:
         """Why the group could not be read when somebody last tried; empty if it could."""

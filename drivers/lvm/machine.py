@@ -1,6 +1,6 @@
-"""What the driver asks of the machine without a program: the kernel, the disks' headers, blocks.
+"""What the driver asks of the machine past `Run`: the kernel, the disks' headers, blocks, a group cut.
 
-One object that holds all three, so that a test can put a machine in memory in their place.
+One object that holds all of them, so that a test can put a machine in memory in their place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from drivers.exec import Run
 from drivers.lvm import blocks, devicemapper
 from drivers.lvm.blocks import Tick, untold
 from drivers.lvm.headers import Fingerprint, Headers
+from drivers.lvm.moment import Cutter, cut_together
 from drivers.model import Connection
 from drivers.signatures import Look
 
@@ -59,3 +60,4 @@ class Machine:
     kernel: Kernel = devicemapper
     blocks: Blocks = blocks
     headers: Callable[[Sequence[str]], Fingerprints] = Headers
+    cutter: Cutter = cut_together

@@ -41,8 +41,16 @@ TAIL = "hearth.tail="
 COPY = "hearth.copy="
 """A temporary snapshot that a copy to the volume with this object id reads."""
 
+CUT = "hearth.cut="
+"""A member of a group snapshot; the value is the object id of that, the same for all its members. None of
+them is seen while one of them is marked as unfinished: so all appear, and vanish, at once."""
+GROUP = "hearth.group="
+"""A tag of the volume group: a group of volumes, by its id, a colon and its name."""
+IN = "hearth.in="
+"""A tag of the volume group: the id of a group of volumes, a colon, and a volume in it."""
+
 LONGEST = 1000
-MADE = re.compile(r"(vol|snap)-[0-9a-f]{32}|tmp-[a-z]+[0-9]*-[0-9a-f]{32}")
+MADE = re.compile(r"(vol|snap|cut)-[0-9a-f]{32}|tmp-[a-z]+[0-9]*-[0-9a-f]{32}")
 _PLAIN = re.compile(r"[A-Za-z0-9_+./:-]")
 _ESCAPE = re.compile(rb"!([0-9A-F]{2})")
 
@@ -77,6 +85,11 @@ def snapshot(name: str) -> str:
     return f"snap-{digest(name)}"
 
 
+def member(name: str, volume_id: str) -> str:
+    """The LV name of the snapshot of one volume in the group snapshot that a caller calls ``name``."""
+    return f"cut-{digest(f'{volume_id} {name}')}"
+
+
 def temporary(purpose: str, object_id: str) -> str:
     """The LV name of something short-lived that serves the object: the same for each retry."""
     return f"tmp-{purpose}-{object_id}"
@@ -90,7 +103,7 @@ def deleted() -> str:
 
 def pack(fields: Mapping[str, str]) -> tuple[str, ...]:
     """The tags that hold ``fields``; empty values are left out."""
-    text = "&".join(f"{key}={_escaped(value)}" for key, value in fields.items() if value)
+    text = "&".join(f"{key}={escaped(value)}" for key, value in fields.items() if value)
     parts = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
     return tuple(f"{PREFIX}{number}={part}" for number, part in enumerate(parts, 1))
 
@@ -101,7 +114,7 @@ def unpack(tags: Iterable[str]) -> dict[str, str]:
     parts = sorted((int(match[1]), match[2]) for match in found)
     text = "".join(part for _number, part in parts)
     pairs = (pair.partition("=") for pair in text.split("&") if pair)
-    return {key: _plain(value) for key, _, value in pairs}
+    return {key: plain(value) for key, _, value in pairs}
 
 
 def packed(tags: Iterable[str]) -> frozenset[str]:
@@ -109,14 +122,16 @@ def packed(tags: Iterable[str]) -> frozenset[str]:
     return frozenset(tag for tag in tags if PACKED.fullmatch(tag))
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """Any text as a tag can hold it."""
     # LVM refuses "%" in tags, so a byte that is not plain is written as "!" and two hex digits.
     return "".join(
         chr(byte) if _PLAIN.match(chr(byte)) else f"!{byte:02X}" for byte in value.encode()
     )
 
 
-def _plain(value: str) -> str:
+def plain(value: str) -> str:
+    """What `escaped` made of it."""
     # What somebody else wrote into the tag is left as it is: one tag must not make a group unreadable.
     raw = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), value.encode())
     return raw.decode(errors="replace")

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from drivers.errors import Unavailable
+from drivers.groups import GroupSnapshotSpec
 from drivers.lvm import names
+from drivers.lvm.fields import of_properties, properties
 from drivers.lvm.layouts import PARAMETERS, Shape
 from drivers.lvm.report import Group, Lv
 from drivers.manageable import AdoptionSpec, SnapshotAdoptionSpec
 from drivers.model import (
     Adoption,
     Content,
-    Properties,
+    GroupSnapshotId,
     Snapshot,
     SnapshotId,
     SnapshotSpec,
@@ -24,7 +26,6 @@ from drivers.model import (
     SourceKind,
     Volume,
     VolumeId,
-    VolumeMode,
     VolumeSpec,
 )
 
@@ -46,13 +47,22 @@ class Catalogue:
 def catalogue(group: Group) -> Catalogue:
     """Sort out what is ours and finished; raises `Unavailable` if two LVs claim one id."""
     found: dict[str, dict[str, Lv]] = {VOLUME: {}, SNAPSHOT: {}}
+    half_cut = unfinished_cuts(group)
     for lv in group.lvs.values():
         kind = lv.fields.get("kind", "")
         if kind not in found or not lv.object_id or {names.CREATING, names.DELETING} & lv.tags:
             continue
+        if lv.tag(names.CUT) in half_cut:
+            continue
         other = found[kind].get(lv.object_id)
         found[kind][lv.object_id] = lv if other is None else _successor(lv, other)
     return Catalogue(found[VOLUME], found[SNAPSHOT])
+
+
+def unfinished_cuts(group: Group) -> frozenset[str]:
+    """The object ids of group snapshots that are being made or removed, or were when a process died."""
+    marked = (lv for lv in group.lvs.values() if names.CREATING in lv.tags)
+    return frozenset(lv.tag(names.CUT) for lv in marked) - {""}
 
 
 def _successor(one: Lv, other: Lv) -> Lv:
@@ -83,7 +93,7 @@ def volume_tags(
         "source": told(source) if source else "",
         "zeroed": "yes" if zeroed else "",
         **shape.options,
-        **_properties_fields(spec.properties),
+        **of_properties(spec.properties),
     }
     return _tags(object_id, spec.name, fields)
 
@@ -92,16 +102,34 @@ def snapshot_tags(
     object_id: str, spec: SnapshotSpec, volume: Volume, created: datetime
 ) -> list[str]:
     """The tags of a new snapshot of ``volume``, the mark that it is unfinished included."""
+    return _tags(object_id, spec.name, _snapshot_fields(spec.labels, volume, created))
+
+
+def member_tags(
+    cut_id: str, spec: GroupSnapshotSpec, volume: Volume, created: datetime
+) -> list[str]:
+    """As `snapshot_tags`, of a member of the group snapshot ``cut_id``; nobody finds it by a name."""
     fields = {
+        **_snapshot_fields(spec.labels, volume, created),
+        "group": names.digest(spec.name),
+        "members": str(len(spec.volume_ids)),
+    }
+    marks = [f"{names.ID}{names.object_id()}", f"{names.CUT}{cut_id}", names.CREATING]
+    return [*marks, *names.pack(fields)]
+
+
+def _snapshot_fields(
+    labels: Mapping[str, str], volume: Volume, created: datetime
+) -> dict[str, str]:
+    return {
         "kind": SNAPSHOT,
         "content": volume.content.value,
         "volume": volume.id,
         "size": str(volume.size),
         "created": created.isoformat(),
-        "labels": json.dumps(dict(spec.labels), sort_keys=True) if spec.labels else "",
-        **_properties_fields(volume.properties),
+        "labels": json.dumps(dict(labels), sort_keys=True) if labels else "",
+        **of_properties(volume.properties),
     }
-    return _tags(object_id, spec.name, fields)
 
 
 def adopted_volume_tags(
@@ -114,7 +142,7 @@ def adopted_volume_tags(
         "requested": str(lv.size),
         **_adoption_fields(lv, spec),
         **shape.options,
-        **_properties_fields(replace(spec.properties, fs_type=fs_type)),
+        **of_properties(replace(spec.properties, fs_type=fs_type)),
     }
     return _finished_tags(object_id, spec.name, fields)
 
@@ -131,7 +159,7 @@ def adopted_snapshot_tags(
         "created": created.isoformat(),
         "labels": json.dumps(dict(spec.labels), sort_keys=True) if spec.labels else "",
         **_adoption_fields(lv, spec),
-        **_properties_fields(volume.properties),
+        **of_properties(volume.properties),
     }
     return _finished_tags(object_id, spec.name, fields)
 
@@ -191,7 +219,7 @@ def volume(group: Group, lv: Lv) -> Volume:
             size=lv.size,
             requested=int(fields.get("requested", lv.size)),
             content=Content(fields["content"]),
-            properties=_properties(fields),
+            properties=properties(fields),
             options=options,
             source=_source(fields.get("source", "")),
             # A pool zeroes what it hands out; a copy shows what its source had.
@@ -214,11 +242,18 @@ def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
             size=int(fields["size"]),
             created=datetime.fromisoformat(fields["created"]),
             content=Content(fields["content"]),
-            properties=_properties(fields),
+            properties=properties(fields),
             labels=json.loads(fields.get("labels", "{}")),
             usable=usable,
             adopted=adoption(lv),
+            group_snapshot_id=cut_of(group, lv),
         )
+
+
+def cut_of(group: Group, lv: Lv) -> GroupSnapshotId | None:
+    """The group snapshot that ``lv`` is a member of."""
+    cut_id = lv.tag(names.CUT)
+    return GroupSnapshotId(f"{group.id}.{cut_id}") if cut_id else None
 
 
 def is_kept(lv: Lv) -> bool:
@@ -246,34 +281,6 @@ def _finished_tags(object_id: str, name: str, fields: Mapping[str, str]) -> list
         f"{names.NAME}{names.digest(name)}",
         *names.pack(fields),
     ]
-
-
-def _properties_fields(properties: Properties) -> dict[str, str]:
-    return {
-        "mode": properties.mode.value,
-        "fs": properties.fs_type,
-        "modes": "+".join(properties.access_modes),
-        "ns": properties.pvc_namespace,
-        "pvc": properties.pvc_name,
-        "pv": properties.pv_name,
-        "class": properties.storage_class,
-        "mkfs": properties.mkfs_options,
-        "image": properties.image,
-    }
-
-
-def _properties(fields: Mapping[str, str]) -> Properties:
-    return Properties(
-        mode=VolumeMode(fields.get("mode", VolumeMode.FILESYSTEM.value)),
-        fs_type=fields.get("fs", ""),
-        access_modes=tuple(each for each in fields.get("modes", "").split("+") if each),
-        pvc_name=fields.get("pvc", ""),
-        pvc_namespace=fields.get("ns", ""),
-        pv_name=fields.get("pv", ""),
-        storage_class=fields.get("class", ""),
-        mkfs_options=fields.get("mkfs", ""),
-        image=fields.get("image", ""),
-    )
 
 
 def _source(text: str) -> Source | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from drivers.errors import Busy, Exists, InUse, Invalid
+from drivers.errors import Busy, Exists, InUse, Invalid, Precondition
 from drivers.lvm import commands, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.manageable import reference_of
@@ -71,6 +71,7 @@ class Release:
             if (lv := self._snapshots.find(now, self._group.object_id(identifier))) is None:
                 return None
             self._volumes.refuse_reverting(now, lv)
+            self._refuse_member(now, lv, identifier)
             self._refuse_copied(now, lv, Source(SourceKind.SNAPSHOT, identifier))
             if self._group.is_open(lv):
                 raise InUse(f"snapshot {identifier} ({now.name}/{lv.name}) is being read")
@@ -87,6 +88,13 @@ class Release:
             raise InUse(f"volume {identifier} has snapshots: delete or release {told} first")
         self._refuse_copied(group, lv, Source(SourceKind.VOLUME, identifier))
 
+    def _refuse_member(self, group: Group, lv: Lv, identifier: str) -> None:
+        if (cut := records.cut_of(group, lv)) is not None:
+            raise Precondition(
+                f"snapshot {identifier} is a member of group snapshot {cut}, which cannot be without it:"
+                " make a volume of it, and release that"
+            )
+
     def _refuse_copied(self, group: Group, lv: Lv, source: Source) -> None:
         for each in group.lvs.values():
             made_of_it = each.fields.get("source") == records.told(source)
@@ -97,6 +105,8 @@ class Release:
         """Remove what broken calls left of ours that only the volume gives a meaning to."""
         for each in group.lvs.values():
             is_cut = names.CREATING in each.tags and each.fields.get("volume") == identifier
+            if each.tag(names.CUT):
+                continue  # of several volumes: all of it is removed where that is done
             if is_cut or each.tag(names.TAIL) == lv.object_id:
                 self._removal.remove(each)
 

@@ -18,7 +18,8 @@ from drivers.errors import Unavailable
 from drivers.lvm import names
 
 VG_FIELDS = (
-    "vg_name,vg_uuid,vg_extent_size,vg_extent_count,vg_free_count,vg_missing_pv_count,vg_mda_free"
+    "vg_name,vg_uuid,vg_extent_size,vg_extent_count,vg_free_count,vg_missing_pv_count,vg_mda_free,"
+    "vg_tags"
 )
 PV_FIELDS = "pv_name,pv_uuid,pv_missing,pv_pe_count,pv_pe_alloc_count"
 LV_FIELDS = (
@@ -27,7 +28,7 @@ LV_FIELDS = (
 )
 DETAIL_FIELDS = "lv_permissions,lv_time"
 """What is asked of one LV alone: the permissions come with questions to the kernel."""
-SEG_FIELDS = "lv_uuid,segtype,stripes,seg_pe_ranges,zero,chunk_size"
+SEG_FIELDS = "lv_uuid,segtype,stripes,seg_pe_ranges,zero,chunk_size,thin_id"
 
 
 TIME = "%Y-%m-%d %H:%M:%S %z"
@@ -49,7 +50,8 @@ class Pv:
 class Segment:
     """A stretch of an LV; ``chunk`` in bytes where it has chunks.
 
-    ``ranges`` are LVM's ``DEVICE:FIRST-LAST`` in extents, or sub-volumes.
+    ``ranges`` are LVM's ``DEVICE:FIRST-LAST`` in extents, or sub-volumes. ``thin_id`` is what the thin pool
+    knows it by, None for what is in none.
     """
 
     type: str
@@ -57,6 +59,7 @@ class Segment:
     ranges: tuple[str, ...]
     zero: bool
     chunk: int
+    thin_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,11 @@ class Lv:
         return self.segments[0].stripes if self.segments else 1
 
     @property
+    def thin_id(self) -> int | None:
+        """What its thin pool knows it by; None for what is in none."""
+        return self.segments[0].thin_id if self.segments else None
+
+    @property
     def object_id(self) -> str:
         """Hearth's id of what this is; empty for what is not ours."""
         return self.tag(names.ID)
@@ -144,6 +152,7 @@ class Group:
     metadata_free: int
     pvs: tuple[Pv, ...]
     lvs: Mapping[str, Lv] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -224,6 +233,7 @@ def _group(report: Mapping[str, Sequence[Mapping[str, str]]]) -> Group:
         metadata_free=int(vg["vg_mda_free"]),
         pvs=tuple(_pv(row) for row in report["pv"]),
         lvs={lv.name: lv for lv in lvs},
+        tags=frozenset(tag for tag in vg["vg_tags"].split(",") if tag),
     )
 
 
@@ -272,6 +282,7 @@ def _segments(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Segment]]:
             ranges=tuple(row["seg_pe_ranges"].split()),
             zero=row["zero"] == "zero",
             chunk=int(row["chunk_size"] or 0),
+            thin_id=int(row["thin_id"]) if row["thin_id"] else None,
         )
         found.setdefault(row["lv_uuid"], []).append(segment)
     return found

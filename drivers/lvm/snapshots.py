@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 
-from drivers.errors import Busy, InUse, NotFound, Precondition, Unavailable
+from drivers.errors import Busy, InUse, Invalid, NotFound, Precondition, Unavailable
 from drivers.lvm import commands, devices, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.removal import Removal
@@ -88,6 +88,7 @@ class Snapshots:
             object_id = self._group.object_id(identifier)
             if (lv := self.find(now, object_id)) is None:
                 return
+            self._refuse_member(now, lv)
             self._volumes.refuse_reverting(now, lv)
             self._volumes.abandon_copies(now, Source(SourceKind.SNAPSHOT, identifier))
             if records.is_kept(lv):
@@ -100,6 +101,13 @@ class Snapshots:
             if lv.is_thin:
                 self._group.deactivate(lv)
             self._removal.remove(lv)
+
+    def _refuse_member(self, group: Group, lv: Lv) -> None:
+        if (cut := records.cut_of(group, lv)) is not None:
+            raise Invalid(
+                f"snapshot {group.id}.{lv.object_id} ({group.name}/{lv.name}) is a member of group"
+                f" snapshot {cut}, and goes with that alone"
+            )
 
     def _cut(self, group: Group, origin: Lv, spec: SnapshotSpec) -> Lv:
         object_id, name = names.object_id(), names.snapshot(spec.name)

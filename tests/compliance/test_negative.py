@@ -27,6 +27,7 @@ REFUSED_AT_IMPORT = {
 
 CRASH = "test_a_killed_process_leaves_nothing_that_the_next_call_does_not_mend"
 CRASH_MANAGE = "test_a_killed_process_has_taken_it_over_or_not"
+CRASH_GROUPS = "test_a_killed_process_leaves_all_members_or_none"
 BROUGHT_IN_TWICE = "test_bringing_in_twice_is_for_the_same_owner_and_object_alone"
 DELETED_WITH_LEAVE = "test_what_was_brought_in_is_deleted_only_with_leave"
 READERS = "test_readers_see_only_finished_volumes"
@@ -109,11 +110,14 @@ FAILS_IN = {
         BROUGHT_IN_TWICE,
     },
     "deletes_adopted": {DELETED_WITH_LEAVE},
+    "cuts_one_by_one": {"test_volumes_in_use_are_cut_at_one_moment_or_left_alone"},
+    "members_go_alone": {"test_a_member_goes_with_its_group_snapshot_alone"},
+    "shows_half_a_group": {CRASH_GROUPS},
     "nobody_checks": {"test_every_method_of_every_interface_has_a_behavioural_check"},
 }
 """Driver to the checks that must reject it, and no others."""
 
-ACCEPTED = ("accepted", "accepted_manager", "old_blocks")
+ACCEPTED = ("accepted", "accepted_grouping", "accepted_manager", "old_blocks")
 """Drivers that are right."""
 
 FAILS_AMONG_OTHERS = {
@@ -173,7 +177,12 @@ def test_a_fault_that_spoils_much_is_found_where_it_is(
 
 
 def test_every_broken_driver_is_judged() -> None:
-    files = {file.stem for file in BROKEN.glob("*.py")} - {"__init__", "managing", "right"}
+    files = {file.stem for file in BROKEN.glob("*.py")} - {
+        "__init__",
+        "grouping",
+        "managing",
+        "right",
+    }
     assert (
         files - {*ACCEPTED}
         == REFUSED_AT_IMPORT.keys() | FAILS_IN.keys() | FAILS_AMONG_OTHERS.keys()

@@ -21,6 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sample", action="store_true", help="kill no two calls in places of the same kind"
     )
+    parser.addoption(
+        "--rounds", type=int, default=1, help="how often everybody dies at every step of a cut"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from drivers.lvm import commands, devicemapper
 from drivers.lvm.host import Lvm
 from drivers.lvm.report import Group, Lv
-from drivers.model import MIB
+from drivers.model import MIB, SnapshotId
 from tests.crash.disks import EXTENT, GROUP, START, data
 from tests.crash.door import HOST
 from tests.crash.node import NAME, Home, Node
@@ -38,8 +38,13 @@ def content(node: Node, name: str) -> bytes:
 
 def snapshot_content(node: Node, name: str) -> bytes:
     """Every byte that a snapshot shows."""
+    return member_content(node, node.snapshot_of(name).id)
+
+
+def member_content(node: Node, snapshot_id: SnapshotId) -> bytes:
+    """As `snapshot_content`, of one that has no name of its own."""
     lvm, group = look(node.home)
-    object_id = node.snapshot_of(name).id.partition(".")[2]
+    object_id = snapshot_id.partition(".")[2]
     lv = next(each for each in group.lvs.values() if each.object_id == object_id)
     root = group.lvs[lv.origin] if lv.is_cow else lv
     lvm.run(commands.activate(GROUP, root.name))

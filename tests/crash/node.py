@@ -225,6 +225,10 @@ class Node:
         """Delete everything, as its owner would."""
         for volume in self.driver.list_volumes():
             self._leave(volume.id)
+        for made in self.driver.list_group_snapshots():
+            done(lambda each=made: self.driver.delete_group_snapshot(each.id))
+        for group in self.driver.list_groups():
+            self.driver.delete_group(group.id)
         for snapshot in self.driver.list_snapshots():
             done(lambda each=snapshot: self.provisioner.delete_snapshot(each.id))
         for volume in self.driver.list_volumes():

@@ -22,7 +22,8 @@ NEW = "new"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``volumes`` are lines of text, one for each LV; ``active`` are names of LVs."""
+    """``volumes`` are lines of text, one for each LV and each tag of the group; ``active``
+    are names of LVs."""
 
     volumes: frozenset[str]
     free: int
@@ -50,9 +51,10 @@ def state(home: Home, ids: Mapping[str, str] = NOBODY) -> State:
     known = {each.partition(".")[2] for each in ids.values()}
     _, group = look(home)
     devices = devicemapper.devices(f"LVM-{group.id}")
-    fresh = {lv.object_id for lv in group.lvs.values()} - known - {""}
+    fresh = _ids(group) - known - {""}
     return State(
-        volumes=frozenset(_line(lv, fresh) for lv in group.lvs.values()),
+        volumes=frozenset(_line(lv, fresh) for lv in group.lvs.values())
+        | {_masked(tag, fresh) for tag in group.tags},
         free=group.free,
         mounts=frozenset(_mounts(home.kubelet, fresh)),
         files=frozenset(_files(home.kubelet, fresh)),
@@ -60,6 +62,13 @@ def state(home: Home, ids: Mapping[str, str] = NOBODY) -> State:
         suspended=frozenset(each.name for each in devices if each.suspended),
         active=frozenset(_active(group, devices)),
     )
+
+
+def _ids(group: Group) -> set[str]:
+    """Of everything that has one: what is on the volumes, and what is in tags of the group."""
+    cuts = {lv.tag(names.CUT) for lv in group.lvs.values()}
+    groups = {tag.removeprefix(names.GROUP).partition(":")[0] for tag in group.tags}
+    return {lv.object_id for lv in group.lvs.values()} | cuts | groups
 
 
 def _line(lv: Lv, fresh: set[str]) -> str:

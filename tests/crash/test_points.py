@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.crash import adoption, coverage, recovery, staging, storage
+from tests.crash import adoption, coverage, grouping, recovery, staging, storage
 from tests.crash.boundaries import LOOKS, Boundary
 from tests.crash.disks import Disks, Kept
 from tests.crash.door import Death
@@ -25,6 +25,7 @@ SCENARIOS = [
     *storage.scenarios(),
     *staging.scenarios(),
     *adoption.scenarios(),
+    *grouping.scenarios(),
     *recovery.scenarios(),
 ]
 

@@ -24,9 +24,6 @@ ALWAYS: Mapping[str, frozenset[str]] = {
             "ControllerModifyVolume not supported",
         }
     ),
-    "GROUP_CONTROLLER_SERVICE": frozenset(
-        {"GroupControllerService not supported", "VolumeGroupSnapshots not supported"}
-    ),
     "SNAPSHOT_ACCESSIBILITY_CONSTRAINTS": frozenset(
         {"SNAPSHOT_ACCESSIBILITY_CONSTRAINTS not supported"}
     ),
@@ -41,6 +38,14 @@ WITHOUT_ALPHA: Mapping[str, frozenset[str]] = {
 }
 
 
-def capabilities(*, alpha: bool) -> Mapping[str, frozenset[str]]:
-    """What is absent, with csi-sanity's words for it."""
-    return ALWAYS if alpha else {**ALWAYS, **WITHOUT_ALPHA}
+WITHOUT_GROUPS: Mapping[str, frozenset[str]] = {
+    "GROUP_CONTROLLER_SERVICE": frozenset(
+        {"GroupControllerService not supported", "VolumeGroupSnapshots not supported"}
+    ),
+}
+
+
+def capabilities(*, alpha: bool, groups: bool) -> Mapping[str, frozenset[str]]:
+    """What is absent, with csi-sanity's words for it; ``groups``: whether volumes can be frozen together."""
+    absent = ALWAYS if groups else {**ALWAYS, **WITHOUT_GROUPS}
+    return absent if alpha else {**absent, **WITHOUT_ALPHA}

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from csi.manage.servicer import RETRY, Manage
+from csi.manage.servicer import RETRY, Manage, Rules
 from csi.spec import manage_pb2 as pb
 from drivers.errors import Invalid, Unavailable
 from tests.fakes.bench import Bench, bench, wanted
@@ -16,8 +16,8 @@ from tests.fakes.moods import Moods
 
 def manage(running: Bench) -> Manage:
     app = running.app
-    parts = (app.backends, app.provisioner, app.inventory, app.adoption)
-    return Manage("n1", *parts, look=0.01)
+    rules = Rules(app.provisioner, app.inventory, app.adoption, app.groups)
+    return Manage("n1", app.backends, rules, look=0.01)
 
 
 def test_backends_are_told_at_once_and_when_they_change() -> None:

@@ -60,9 +60,16 @@ class Changes:
         elif "--refresh" in words.options:
             self._refresh(lv)
         elif words.all("--addtag") or words.all("--deltag"):
-            lv.tags = lv.tags - set(words.all("--deltag")) | set(words.all("--addtag"))
+            for index in range(len(words.operands)):
+                each = self._subject(words, index)
+                each.tags = each.tags - set(words.all("--deltag")) | set(words.all("--addtag"))
         else:
             raise Refused("No command with matching syntax recognised.", 3)
+
+    def change_group(self, words: Words) -> None:
+        """``vgchange``: tags of the group itself."""
+        tags = self._state.tags - set(words.all("--deltag"))
+        self._state.tags = tags | set(words.all("--addtag"))
 
     def _activate(self, lv: Logical, words: Words) -> None:
         if words.value("--activate") == "n":

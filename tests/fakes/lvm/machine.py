@@ -83,6 +83,11 @@ class FakeLvm:
         self.state.bring_home(cow, len(cow.kept))
         return "16/96 16"
 
+    def cut(self, origin: int, snapshot: int) -> None:
+        """The thin pool takes a snapshot under the number of a placeholder."""
+        by_id = {lv.thin_id: lv for lv in self.state.lvs.values() if lv.thin_id}
+        by_id[snapshot].blocks = list(by_id[origin].blocks)
+
     def kill(self, argv: Sequence[str]) -> Result:
         """A command that was killed while the device of what it changes was suspended."""
         name = words.read(tuple(argv)).operands[0].partition("/")[2]
@@ -92,6 +97,8 @@ class FakeLvm:
         return Result(tuple(argv), -9, "", "")
 
     def _run(self, argv: Sequence[str]) -> str:
+        if argv[0] == "sync":
+            return ""
         command = words.read(argv)
         if self.locked and "--readonly" not in command.options:
             self.locked -= 1
@@ -134,6 +141,8 @@ class FakeLvm:
                 changes.remove(command)
             case "lvrename":
                 changes.rename(command)
+            case "vgchange":
+                changes.change_group(command)
             case "lvchange":
                 changes.change(command)
             case "lvextend":

@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from itertools import count
 from threading import current_thread, main_thread
 from typing import Any, Never
 
-from drivers.errors import CommandFailed, InUse, Unavailable
+from drivers.errors import Busy, CommandFailed, InUse, Unavailable
 from drivers.exec import NOTHING, Arg, Result, Run
 from drivers.lvm import devicemapper
 from drivers.lvm.blocks import Tick, untold
 from drivers.lvm.headers import Fingerprint
 from drivers.lvm.machine import Machine
+from drivers.lvm.moment import Plan
 from drivers.manageable import Found, Hindrance, Obstacle
 from drivers.model import Connection, FsType, VolumeMode
 from drivers.signatures import Look
@@ -75,6 +77,10 @@ class Process:
         """Words of the next command that somebody kills, with its device suspended."""
         self.looks = 0
         """How often the header of the group was read."""
+        self.cut_fails = False
+        """Whether something dies in the middle of every cut."""
+        self.plan: Plan | None = None
+        """What was cut last."""
         self._dies_at = dies_at
         self._moment = moment
         self._open: dict[int, tuple[Device, Logical]] = {}
@@ -83,7 +89,8 @@ class Process:
     @property
     def machine(self) -> Machine:
         """This process as the driver's machine."""
-        return Machine(kernel=self, blocks=self, headers=lambda devices: Header(self, devices))
+        headers = partial(Header, self)
+        return Machine(kernel=self, blocks=self, headers=headers, cutter=self.cut)
 
     def die_after_this(self) -> None:
         """To be called meanwhile: the event that begins now is the last one."""
@@ -201,6 +208,21 @@ class Process:
             with self._event(Event(f"{what} {lv.name} {at}")), self._alive() as state:
                 state.write(lv, at, content(at))
             tick(done + EXTENT)
+
+    # Cutter
+
+    def cut(self, group: str, plan: Plan, is_current: Callable[[], bool]) -> float:
+        """All at one moment, unless it is said that the cut fails."""
+        assert group == self.lvm.state.name
+        if not is_current():
+            raise Busy("the group was changed meanwhile")
+        with self._event(Event(f"cut {len(plan.snapshots)}")), self._alive():
+            if self.cut_fails:
+                raise Busy("the cut was given up")
+            for origin, snapshot in plan.snapshots:
+                self.lvm.cut(origin, snapshot)
+        self.plan = plan
+        return 0.01
 
     def seqno(self) -> int:
         """The number of the group's last change, as its header tells it."""

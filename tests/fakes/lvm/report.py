@@ -63,6 +63,7 @@ def _group(state: State) -> Row:
         "vg_free_count": str(sum(len(state.free(disk.name)) for disk in disks)),
         "vg_missing_pv_count": str(sum(disk.missing for disk in disks)),
         "vg_mda_free": "2608640",
+        "vg_tags": ",".join(sorted(state.tags)),
     }
 
 
@@ -138,6 +139,7 @@ def _segment(lv: Logical, stripes: int, ranges: str) -> Row:
         "seg_pe_ranges": ranges,
         "zero": zero,
         "chunk_size": str(chunk),
+        "thin_id": str(lv.thin_id) if lv.type == "thin" else "",
     }
 
 

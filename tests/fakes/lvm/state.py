@@ -86,6 +86,7 @@ class Logical:
     roles: str = "public"
     parent: str = ""
     pool: str = ""
+    thin_id: int = 0
     origin: str = ""
     skip: bool = False
     zeroes: bool = True
@@ -115,9 +116,11 @@ class State:
         }
         self.lvs: dict[str, Logical] = {}
         self.devices: dict[str, Device] = {}
+        self.tags: set[str] = set()
         self.seqno = 1
         self._directory = directory
         self._minors = 0
+        self._thin_ids = 0
 
     def lv(self, name: str) -> Logical:
         found = self.get(name)
@@ -129,6 +132,9 @@ class State:
         return next((lv for lv in self.lvs.values() if lv.name == name), None)
 
     def add(self, lv: Logical) -> Logical:
+        if lv.type == "thin" and not lv.thin_id:
+            self._thin_ids += 1
+            lv.thin_id = self._thin_ids
         self.lvs[lv.uuid] = lv
         return lv
 

@@ -58,6 +58,9 @@ SPELT = {
     "lvm vgcfgbackup --yes --readonly --file /a/draft -- vg": (
         commands.backup("vg", Path("/a/draft"))
     ),
+    "lvm vgchange --yes --deltag b --addtag a -- vg": commands.retag_group(
+        "vg", add=["a"], remove=["b"]
+    ),
     "lvm pvs --reportformat json --options pv_name,vg_name": commands.physical_volumes(),
 }
 
@@ -91,7 +94,7 @@ def test_every_command_of_the_module_is_here() -> None:
     assert len(spellers) == len(SPELT)  # two spellings of snapshot_thin, and full_report below
     assert used == {
         "lvcreate", "lvremove", "lvrename", "lvchange", "lvextend", "lvconvert", "lvpoll", "lvs",
-        "pvs", "fullreport", "vgcfgbackup",
+        "pvs", "fullreport", "vgcfgbackup", "vgchange",
     }  # fmt: skip
 
 

@@ -1,0 +1,233 @@
+"""The program that cuts thin snapshots of several volumes at one moment, and its guardian.
+
+Run by path as ``python -I -S cut.py``, so that it starts at once and imports nothing of ours. On its
+standard input it gets a plan, one line of JSON, and then ``go``; on its standard output it says, a line
+each, ``ready`` and then ``cut SECONDS``, or ``failed WHY``. If its input ends before ``go``, nothing is done.
+
+All devices are suspended, one after the other; when the last one is, nothing can be written to any of them,
+and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
+suspended, so it is in its snapshot; one that was begun after that, on any other, waits. Then all go on.
+
+Filesystems are not frozen but synced before: freezing them would flush, while writers wait, whatever is
+dirty at that moment. The image is what a power cut leaves. Only btrfs must be frozen, since a copy of it
+needs a superblock without a log.
+
+A process of its own, because a device that is suspended stays so when the process that did it dies. Before
+the first one is suspended it forks a guardian, which lives in a session of its own and lets everything go on
+when this process ends, or has not done it in time. That one is killed first: the kernel would take the
+snapshot of a device that goes on. Whichever of the two dies, the other one does it.
+
+From ``ready`` on both hold the lock that every LVM takes before it changes the group: LVM resumes what it
+finds suspended, and whoever comes to mend what is left finds that nobody works on it any more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+CONTROL = "/dev/mapper/control"
+HEADER = struct.Struct("=3I3Ii3IQ128s129s7s")  # linux/dm-ioctl.h
+SUSPEND, MESSAGE = 0xC138FD06, 0xC138FD0E
+SUSPENDED, SKIP_LOCKFS = 1 << 1, 1 << 10
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
+MCL_CURRENT = 1
+LOCK_PATIENCE, LOCK_PAUSE = 10.0, 0.01
+LONGEST_CALL = 30.0
+"""Seconds in which a killed process has left its last call of the kernel, however hard it hangs."""
+
+DONE, NOT_DONE = range(2)
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Failed(Exception):
+    """It cannot be done, or was not; the message says why."""
+
+
+class Kernel:
+    """Device-mapper, asked by UUID."""
+
+    def __init__(self) -> None:
+        self._control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+
+    def suspend(self, uuid: str) -> None:
+        self._call(SUSPEND, uuid, SUSPENDED | SKIP_LOCKFS)
+
+    def resume(self, uuid: str) -> None:
+        self._call(SUSPEND, uuid, 0)
+
+    def message(self, uuid: str, text: str) -> None:
+        self._call(MESSAGE, uuid, 0, struct.pack("=Q", 0) + text.encode() + b"\0")
+
+    def _call(self, command: int, uuid: str, flags: int, payload: bytes = b"") -> None:
+        size = (HEADER.size + len(payload) + 7) & ~7
+        head = HEADER.pack(
+            4, 0, 0, size, HEADER.size, 0, 0, flags, 0, 0, 0, b"", uuid.encode(), b""
+        )
+        request = bytearray((head + payload).ljust(size, b"\0"))
+        fcntl.ioctl(self._control, command, request, True)
+
+
+class Members:
+    """What is cut: devices that are active, files on them to sync, filesystems to freeze."""
+
+    def __init__(self, plan: dict[str, object]) -> None:
+        self.pool = str(plan["pool"])
+        self.snapshots: list[tuple[int, int]] = [tuple(each) for each in plan["snapshots"]]  # type: ignore[attr-defined]
+        self.active = [str(uuid) for uuid in plan["active"]]  # type: ignore[attr-defined]
+        self._mounted = [_open(path) for path in plan["mounted"]]  # type: ignore[attr-defined]
+        self._raw = [_open(path) for path in plan["raw"]]  # type: ignore[attr-defined]
+        self.frozen = [_open(path) for path in plan["frozen"]]  # type: ignore[attr-defined]
+
+    def sync(self) -> None:
+        """Store what is dirty, so that there is little of it when writers wait."""
+        for descriptor in (*self._mounted, *self.frozen):
+            if LIBC.syncfs(descriptor):
+                raise OSError(ctypes.get_errno(), "syncfs")
+        for descriptor in self._raw:
+            os.fsync(descriptor)
+
+    def go_on(self, kernel: Kernel) -> bool:
+        """Let all go on, whichever of them had been stopped; whether the kernel did that."""
+        well = True
+        for uuid in reversed(self.active):
+            try:
+                kernel.resume(uuid)
+            except OSError:
+                well = False
+        for descriptor in reversed(self.frozen):
+            try:
+                fcntl.ioctl(descriptor, FITHAW, 0)
+            except OSError:  # it is not frozen
+                continue
+        return well
+
+
+def _open(path: str) -> int:
+    # A single file may be mounted too.
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def locked(path: str, patience: float = LOCK_PATIENCE) -> int:
+    """The lock of the group, as LVM takes it: LVM removes the file when it gives the lock back."""
+    until = time.monotonic() + patience
+    Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    while time.monotonic() < until:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):  # noqa: PTH116
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        os.close(descriptor)
+        time.sleep(LOCK_PAUSE)
+    raise Failed("another program holds the lock of the volume group")
+
+
+class Guardian:
+    """The second process, as the first one sees it."""
+
+    def __init__(self, kernel: Kernel, members: Members, limit: float) -> None:
+        ended, self._told = os.pipe()
+        parent = os.pidfd_open(os.getpid())
+        self._pid = os.fork()
+        if self._pid == 0:
+            _guard(kernel, members, limit, ended, self._told, parent)
+        os.close(ended)
+        os.close(parent)
+
+    def dismiss(self) -> bool:
+        """Tell it that all go on, and wait for its end; whether it was there until then."""
+        with suppress(BrokenPipeError):
+            os.write(self._told, b".")
+        os.close(self._told)
+        return os.waitpid(self._pid, 0)[1] == 0
+
+
+def _guard(
+    kernel: Kernel, members: Members, limit: float, ended: int, told: int, parent: int
+) -> None:
+    """Be the guardian; does not return."""
+    status = NOT_DONE
+    try:
+        os.setsid()
+        os.close(told)
+        LIBC.mlockall(MCL_CURRENT)
+        ready, _, _ = select.select([ended], [], [], limit)
+        if ready and os.read(ended, 1):
+            status = DONE
+            return
+        if not ready:
+            signal.pidfd_send_signal(parent, signal.SIGKILL)
+            select.select([ended], [], [], LONGEST_CALL)
+        members.go_on(kernel)
+    finally:
+        os._exit(status)
+
+
+def cut(kernel: Kernel, members: Members, limit: float) -> float:
+    """All snapshots, of one moment; returns the seconds for which writers were held."""
+    for _, snapshot in members.snapshots:
+        kernel.message(members.pool, f"delete {snapshot}")
+    members.sync()
+    guardian = Guardian(kernel, members, limit)
+    # No page of ours may have to be read from what is suspended.
+    LIBC.mlockall(MCL_CURRENT)
+    began = time.monotonic()
+    try:
+        _freeze(members)
+        for uuid in members.active:
+            kernel.suspend(uuid)
+        for origin, snapshot in members.snapshots:
+            kernel.message(members.pool, f"create_snap {snapshot} {origin}")
+    finally:
+        well = members.go_on(kernel)
+        took = time.monotonic() - began
+        was_guarded = guardian.dismiss()
+    if not well:
+        raise Failed("a device did not go on")
+    if not was_guarded:
+        raise Failed("the guardian died")
+    return took
+
+
+def _freeze(members: Members) -> None:
+    for descriptor in members.frozen:
+        fcntl.ioctl(descriptor, FIFREEZE, 0)
+
+
+def main() -> int:
+    """Get the plan, wait for the word, do it; returns the exit status."""
+    try:
+        plan = json.loads(sys.stdin.readline())
+        kernel, members = Kernel(), Members(plan)
+        members.sync()
+        lock = locked(plan["lock"])
+        _say("ready")
+        if sys.stdin.readline() != "go\n":
+            return NOT_DONE
+        took = cut(kernel, members, plan["limit"])
+        os.close(lock)
+        _say(f"cut {took:.6f}")
+    except (OSError, Failed) as error:
+        _say(f"failed {error}")
+        return NOT_DONE
+    return DONE
+
+
+def _say(line: str) -> None:
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Group snapshots: thin snapshots of several volumes of one pool, cut at one moment.
+
+LVM cannot do it, the kernel can: a thin pool takes the snapshots while all their volumes are suspended. So
+LVM makes a placeholder for each member, an empty thin volume that gives it a number in the pool; the pool
+forgets the empty volumes and snapshots the volumes under these numbers (`drivers.lvm.cut`). LVM's metadata
+is right before and after it: it never knows what is in a thin volume.
+
+Members carry the mark ``creating`` and the id of the group snapshot. As long as one of them is marked, none
+is seen by anybody: the last mark to go makes all of them appear, and the first one to come makes all
+vanish. Whatever is found half made or half removed is removed, all of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from drivers.errors import (
+    Exhausted,
+    InUse,
+    Invalid,
+    NotFound,
+    Precondition,
+    StorageError,
+    Unavailable,
+)
+from drivers.groups import GroupSnapshot, GroupSnapshotSpec
+from drivers.lvm import commands, devices, names, records
+from drivers.lvm.capacity import Capacity
+from drivers.lvm.group import VolumeGroup
+from drivers.lvm.moment import Plan
+from drivers.lvm.report import Group, Lv
+from drivers.lvm.volumes import Volumes
+from drivers.model import GroupSnapshotId, Source, SourceKind
+
+log = logging.getLogger(__name__)
+
+
+class GroupSnapshots:
+    """The group snapshots of one volume group."""
+
+    def __init__(self, group: VolumeGroup, volumes: Volumes, capacity: Capacity) -> None:
+        self._group = group
+        self._volumes = volumes
+        self._capacity = capacity
+
+    # Asking
+
+    def get(self, identifier: str) -> GroupSnapshot:
+        """See `GroupDriver.get_group_snapshot`."""
+        now = self._group.read()
+        cut_id = self._group.object_id(identifier)
+        if (found := _members(now, cut_id)) and cut_id not in records.unfinished_cuts(now):
+            return _record(now, cut_id, found)
+        raise NotFound(f"group snapshot {identifier} does not exist in volume group {now.name}")
+
+    def find(self, now: Group, name: str) -> GroupSnapshot | None:
+        """See `GroupDriver.find_group_snapshot`."""
+        wanted = names.digest(name)
+        snapshots = records.catalogue(now).snapshots.values()
+        cuts = (lv.tag(names.CUT) for lv in snapshots if lv.fields.get("group") == wanted)
+        cut_id = next(cuts, "")
+        return _record(now, cut_id, _members(now, cut_id)) if cut_id else None
+
+    def all(self, now: Group) -> Sequence[GroupSnapshot]:
+        """See `GroupDriver.list_group_snapshots`."""
+        found = {lv.tag(names.CUT) for lv in records.catalogue(now).snapshots.values()}
+        return [_record(now, each, _members(now, each)) for each in sorted(found - {""})]
+
+    # Changing
+
+    def create(self, spec: GroupSnapshotSpec) -> GroupSnapshot:
+        """See `GroupDriver.create_group_snapshot`."""
+        if len(set(spec.volume_ids)) != len(spec.volume_ids) or not spec.volume_ids:
+            raise Invalid("a group snapshot needs volumes, each of them once")
+        if (found := self.find(self._group.read(), spec.name)) is not None:
+            return found
+        self._sync(spec)
+        with self._group.changing() as now:
+            if (found := self.find(now, spec.name)) is not None:
+                return found
+            self.undo()
+            origins = self.together(self._group.read(), spec.volume_ids)
+            try:
+                return self._cut(origins, spec)
+            except StorageError:
+                self.undo()
+                raise
+
+    def delete(self, identifier: str) -> None:
+        """See `GroupDriver.delete_group_snapshot`."""
+        if not self._group.owns(identifier):
+            return
+        with self._group.changing() as now:
+            cut_id = self._group.object_id(identifier)
+            if not (members := _members(now, cut_id)):
+                return
+            for lv in members:
+                if self._group.is_open(lv):
+                    raise InUse(f"snapshot {now.name}/{lv.name} of {identifier} is being read")
+            for lv in members:
+                source = Source(SourceKind.SNAPSHOT, f"{now.id}.{lv.object_id}")
+                self._volumes.abandon_copies(now, source)
+            every = [lv.name for lv in members]
+            self._group.run(commands.retag(now.name, *every, add={names.CREATING}))
+            self.undo()
+
+    def recover(self) -> None:
+        """Remove what a dead process left of its group snapshots; what cannot be, stays for the next try."""
+        with self._group.changing():
+            try:
+                self.undo()
+            except StorageError as error:
+                log.warning("part of a group snapshot stays for now: %s", error)
+
+    def undo(self) -> None:
+        """Remove what was begun and not finished. Called while changing the group: nobody works on it.
+
+        Devices that were left suspended go on first. Raises what LVM says if something stays.
+        """
+        now = self._group.read()
+        if not (unfinished := records.unfinished_cuts(now)):
+            return
+        left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) in unfinished]
+        self._go_on(now, {lv.fields.get("volume", "") for lv in left})
+        for lv in left:
+            self._group.deactivate(lv)
+        self._group.run(commands.remove(now.name, *(lv.name for lv in left)))
+
+    def together(self, now: Group, volume_ids: Sequence[str]) -> Sequence[Lv]:
+        """The LVs of volumes that can be cut together.
+
+        Raises `NotFound`, `Busy`, and `Precondition` with those that cannot and why.
+        """
+        lvs = {each: self._volumes.settled(now, each) for each in volume_ids}
+        if thick := [
+            f"{each} ({now.name}/{lv.name})" for each, lv in lvs.items() if not lv.is_thin
+        ]:
+            raise Precondition(
+                f"volumes {', '.join(thick)} are thick, and only thin volumes of one pool can be"
+                " frozen at one moment: use a StorageClass with layout thin for all members"
+            )
+        pools = {lv.pool for lv in lvs.values()}
+        if len(pools) > 1:
+            told = ", ".join(f"{each} in {lv.pool}" for each, lv in lvs.items())
+            raise Precondition(
+                f"only volumes of one thin pool can be frozen at one moment, and these are in"
+                f" {len(pools)}: {told}"
+            )
+        return list(lvs.values())
+
+    def _cut(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> GroupSnapshot:
+        cut_id = names.object_id()
+        self._admit(origins, spec)
+        self._reserve(origins, spec, cut_id)
+        now = self._group.read()
+        plan = self._plan(now, origins, _members(now, cut_id))
+        self._group.step(f"cut {cut_id}")
+        pause = self._group.cutter(now.name, plan, self._watch(now))
+        every = [lv.name for lv in _members(now, cut_id)]
+        self._group.run(commands.retag(now.name, *every, remove={names.CREATING}))
+        log.info(
+            "cut %d volumes of %s, writers held for %.1f ms", len(every), now.name, pause * 1e3
+        )
+        now = self._group.read()
+        return replace(_record(now, cut_id, _members(now, cut_id)), pause=pause)
+
+    def _admit(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> None:
+        try:
+            self._capacity.admit(self._group.read().lvs[origins[0].pool])
+        except Exhausted as error:
+            volumes = ", ".join(spec.volume_ids)
+            raise Precondition(f"no snapshot can be cut of volumes {volumes}: {error}") from error
+
+    def _reserve(self, origins: Sequence[Lv], spec: GroupSnapshotSpec, cut_id: str) -> None:
+        """Make a placeholder for each member."""
+        now, created = self._group.read(), datetime.now(UTC)
+        for lv in origins:
+            volume = records.volume(now, lv)
+            tags = records.member_tags(cut_id, spec, volume, created)
+            name = names.member(spec.name, volume.id)
+            self._group.run(
+                commands.create_thin(
+                    now.name, name, pool=lv.pool, size=lv.size, tags=tags, skip=True
+                )
+            )
+
+    def _plan(self, now: Group, origins: Sequence[Lv], placeholders: Sequence[Lv]) -> Plan:
+        """What is to be cut into which placeholder; raises `Unavailable` if it cannot be told."""
+        targets = {lv.fields["volume"].partition(".")[2]: lv.thin_id for lv in placeholders}
+        pairs = [(lv.thin_id, targets.get(lv.object_id)) for lv in origins]
+        known = tuple((one, other) for one, other in pairs if one is not None and other is not None)
+        if len(known) != len(origins) or len(placeholders) != len(origins):
+            raise Unavailable("LVM reported success, but not every placeholder is there")
+        active = [device for lv in origins if (device := self._group.device(lv)) is not None]
+        if held := [device.name for device in active if device.suspended]:
+            raise Unavailable(f"devices {', '.join(held)} are suspended; look at dmsetup info")
+        pool = f"{now.dm_uuid(now.lvs[origins[0].pool])}-tpool"
+        uses = [devices.use(device) for device in active]
+        return Plan(
+            pool=pool,
+            snapshots=known,
+            active=tuple(device.uuid for device in active),
+            mounted=tuple(use.mounted for use in uses if use.mounted),
+            raw=tuple(use.raw for use in uses if use.raw),
+            frozen=tuple(use.frozen for use in uses if use.frozen),
+        )
+
+    def _go_on(self, now: Group, volume_ids: Set[str]) -> None:
+        """Let these volumes go on, if a dead process left them suspended or frozen."""
+        for lv in now.lvs.values():
+            is_one = f"{now.id}.{lv.object_id}" in volume_ids
+            if is_one and (device := self._group.device(lv)) is not None:
+                if device.suspended:
+                    log.warning("device %s was left suspended by a cut", device.name)
+                    self._group.resume(device)
+                devices.thaw(device)
+
+    def _watch(self, now: Group) -> Callable[[], bool]:
+        return lambda: self._group.inventory.shows(now)
+
+    def _sync(self, spec: GroupSnapshotSpec) -> None:
+        """Store what is dirty, while nobody is held up by that: it may take long."""
+        now = self._group.read()
+        origins = self.together(now, spec.volume_ids)
+        active = (self._group.device(lv) for lv in origins)
+        uses = [devices.use(device) for device in active if device is not None]
+        if mounted := [use.mounted or use.frozen for use in uses if use.mounted or use.frozen]:
+            self._group.run_beside(["sync", "--file-system", "--", *map(os.fspath, mounted)])
+        if raw := [use.raw for use in uses if use.raw]:
+            self._group.run_beside(["sync", "--", *map(os.fspath, raw)])
+
+
+def _members(group: Group, cut_id: str) -> list[Lv]:
+    """All of a group snapshot, finished or not, in the order of their ids."""
+    found = (lv for lv in group.lvs.values() if lv.tag(names.CUT) == cut_id)
+    return sorted(found, key=lambda lv: lv.object_id)
+
+
+def _record(group: Group, cut_id: str, members: Sequence[Lv]) -> GroupSnapshot:
+    snapshots = tuple(records.snapshot(group, lv, usable=True) for lv in members)
+    return GroupSnapshot(
+        id=GroupSnapshotId(f"{group.id}.{cut_id}"),
+        snapshots=snapshots,
+        created=snapshots[0].created,
+        usable=len(snapshots) == int(members[0].fields.get("members", "0")),
+    )

@@ -1,0 +1,60 @@
+"""Runs the program that cuts, and lets somebody die, or the program linger, before one of its kernel calls.
+
+Run as ``python -I -S dying.py WHO NUMBER PROGRAM``: WHO of ``itself``, ``guardian``, ``driver``, ``both``,
+``all`` gets SIGKILL, or the program ``lingers``, before its device-mapper or freezing call NUMBER (from 0).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+WHO, NUMBER, PROGRAM = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+LINGERS = 2.0
+"""Seconds, more than writers may wait."""
+ITSELF, DRIVER = os.getpid(), os.getppid()
+
+
+def guardians() -> list[int]:
+    """The processes that this one has begun."""
+    return [int(each) for each in Path(f"/proc/self/task/{ITSELF}/children").read_text().split()]
+
+
+def die() -> None:
+    """What was asked for happens."""
+    doomed = {
+        "itself": [ITSELF],
+        "guardian": guardians(),
+        "driver": [DRIVER],
+        "both": [*guardians(), ITSELF],
+        "all": [DRIVER, *guardians(), ITSELF],
+        "lingers": [],
+    }[WHO]
+    for each in doomed:
+        os.kill(each, signal.SIGKILL)
+    time.sleep(LINGERS if WHO == "lingers" else 0)
+
+
+def counting(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """The calls of this process, not those of its guardian."""
+    calls = count()
+
+    def ioctl(*args: Any) -> Any:
+        if os.getpid() == ITSELF and next(calls) == NUMBER:
+            die()
+        return inner(*args)
+
+    return ioctl
+
+
+fcntl.ioctl = counting(fcntl.ioctl)
+sys.argv = [PROGRAM]
+runpy.run_path(PROGRAM, run_name="__main__")

@@ -1,0 +1,161 @@
+"""Death in the middle of a cut, of each process that has part in it, and of all of them.
+
+Before every call of the kernel: the placeholders are being emptied, the devices suspended, snapshot, or
+resumed. Afterwards no device is suspended, nobody sees a member, and the same call succeeds: where the
+driver lives it has said so by ABORTED, where it died the next one cleans up.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from drivers.errors import Busy
+from drivers.lvm import commands, cut, devicemapper
+from drivers.lvm.moment import LIMIT, cut_together
+from tests.crash import grouping
+from tests.crash.content import look
+from tests.crash.disks import GROUP, Disks, Kept, wait_for_orphans
+from tests.crash.life import live
+from tests.crash.node import Home, Node, running
+from tests.crash.points import POOL_OPTIONS
+
+pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(1800)]
+
+MEMBERS = len(grouping.NAMES)
+CALLS = 4 * MEMBERS
+"""Of the kernel, for each member: empty, suspend, snapshot, resume."""
+DYING = Path(__file__).with_name("dying.py")
+
+Bases = Callable[[bool], Kept]
+
+
+@pytest.fixture(scope="module")
+def home(disks: Disks, bases: Bases) -> Home:
+    """A group with a pool."""
+    disks.set_back(bases(True))
+    return Home(disks, POOL_OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def ids(home: Home) -> dict[str, str]:
+    """Three volumes in it, which are connected."""
+
+    def prepare(node: Node) -> dict[str, str]:
+        grouping.filled(node)
+        grouping.connected(node)
+        return node.ids
+
+    return live(lambda door: alone(home, prepare, door)).answer
+
+
+def points(config: pytest.Config) -> Sequence[int]:
+    """The numbers of the calls; as a sample, one in the middle of each kind."""
+    once = range(1, CALLS, MEMBERS) if config.getoption("sample") else range(CALLS)
+    return list(once) * config.getoption("rounds")
+
+
+@pytest.mark.parametrize("who", ["itself", "guardian", "both", "lingers"])
+def test_the_driver_takes_back_what_broke_off(
+    home: Home, ids: dict[str, str], who: str, pytestconfig: pytest.Config
+) -> None:
+    for number in points(pytestconfig):
+        if who == "lingers" and number < MEMBERS:
+            continue  # nobody is held up yet
+        told = live(lambda door, at=number: alone(home, partial(broken_off, who, at), door, ids))
+        refused, seconds = told.answer
+        is_early = who == "guardian" and number < MEMBERS
+        assert refused or is_early, f"{who} {number}: the cut was taken for good"
+        assert seconds < LIMIT + 20, f"{who} {number}"
+
+
+def broken_off(who: str, number: int, node: Node) -> tuple[bool, float]:
+    """A cut in which somebody dies; whether it was refused, and after how many seconds."""
+    node.driver._group.cutter = partial(cut_together, program=dying(who, number))
+    began, refused = time.monotonic(), False
+    try:
+        grouping.cut(node)
+    except Busy:
+        refused = True
+        assert_nothing_is_left(node)
+    seconds = time.monotonic() - began
+    node.driver._group.cutter = cut_together
+    again(node)
+    return refused, seconds
+
+
+@pytest.mark.parametrize("who", ["driver", "all"])
+def test_the_next_driver_takes_back_what_a_dead_one_began(
+    home: Home, ids: dict[str, str], who: str, pytestconfig: pytest.Config
+) -> None:
+    def doomed(number: int, node: Node) -> None:
+        node.driver._group.cutter = partial(cut_together, program=dying(who, number))
+        grouping.cut(node)
+
+    def after(node: Node) -> None:
+        assert_nothing_is_left(node)
+        again(node)
+
+    for number in points(pytestconfig):
+        life = live(lambda door, at=number: alone(home, partial(doomed, at), door, ids))
+        assert life.killed, f"{who} {number}"
+        if who == "driver":
+            wait_for_orphans()
+            assert suspended(home) == [], f"{who} {number}: the guardian did not let them go on"
+        live(lambda door: alone(home, after, door, ids))
+
+
+def test_nothing_is_left_in_the_pool_that_lvm_does_not_know(
+    home: Home, ids: dict[str, str]
+) -> None:
+    """A number that the pool knows and LVM does not would show its old data in the next new volume."""
+
+    def looks_empty(node: Node) -> None:
+        for number in range(12):
+            node.create(f"new {number}", grouping.SIZE)
+            with node.connected(f"new {number}") as connection:
+                assert connection.path.read_bytes() == bytes(grouping.SIZE)
+            node.delete(f"new {number}")
+
+    live(lambda door: alone(home, looks_empty, door, ids))
+    lvm, _ = look(home)
+    lvm.run(commands.deactivate(GROUP, POOL_OPTIONS["thinPools"][0]))
+
+
+def alone(
+    home: Home, act: Callable[[Node], object], door: object, ids: dict[str, str] | None = None
+) -> object:
+    """One act of a process of its own."""
+    with running(home, door, ids or {}) as node:  # type: ignore[arg-type]
+        return act(node)
+
+
+def dying(who: str, number: int) -> list[str]:
+    return [sys.executable, "-I", "-S", str(DYING), who, str(number), cut.__file__]
+
+
+def again(node: Node) -> None:
+    """The same call succeeds, and is taken back."""
+    grouping.connected(node)
+    made = grouping.cut(node)
+    assert len(made.snapshots) == MEMBERS
+    assert node.driver.list_snapshots() == list(made.snapshots)
+    node.driver.delete_group_snapshot(made.id)
+    assert_nothing_is_left(node)
+
+
+def assert_nothing_is_left(node: Node) -> None:
+    _, group = look(node.home)
+    assert suspended(node.home) == []
+    assert [lv.name for lv in group.lvs.values() if lv.name.startswith("cut-")] == []
+    assert node.driver.list_snapshots() == []
+
+
+def suspended(home: Home) -> list[str]:
+    devices = devicemapper.devices(home.disks.prefix)
+    return [each.name for each in devices if each.suspended]

@@ -1,0 +1,1 @@
+"""Cuts under writers who rely on the order of their writes: hundreds of them, each looked at."""

@@ -1,0 +1,242 @@
+"""Groups and group snapshots: what is refused, what is seen when, and what a death leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from drivers.errors import Busy, InUse, Invalid, NotFound, OutOfRange, Precondition, Unavailable
+from drivers.groups import GroupSnapshot, GroupSnapshotSpec
+from drivers.model import MIB, Snapshot, SnapshotId, VolumeId
+from tests.fakes.lvm import FakeLvm, Moment
+from tests.fakes.lvm.driver import Life, life, survives, wanted
+
+OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 8}
+NAMES = ("a", "b", "c")
+OLD, NEW = "old", "new"
+
+
+def filled(one: Life, *names: str) -> tuple[VolumeId, ...]:
+    made = []
+    for name in names or NAMES:
+        volume = one.volume(name)
+        one.lvm.write(one.lvm.object(volume.id), f"{OLD} {name}")
+        made.append(volume.id)
+    return tuple(made)
+
+
+def cut(one: Life, ids: tuple[VolumeId, ...], name: str = "moment") -> GroupSnapshot:
+    return one.driver.create_group_snapshot(GroupSnapshotSpec(name, ids))
+
+
+def held(lvm: FakeLvm, made: GroupSnapshot) -> list[set[str]]:
+    return sorted((set(lvm.content(lvm.object(each.id))) for each in made.snapshots), key=str)
+
+
+def marked(lvm: FakeLvm) -> list[str]:
+    return [lv.name for lv in lvm.tagged("hearth.creating")]
+
+
+def test_members_show_their_volumes_and_vanish_together(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        made = cut(one, ids)
+        for each in ids:
+            lvm.write(lvm.object(each), NEW)
+        assert held(lvm, made) == [{f"{OLD} a"}, {f"{OLD} b"}, {f"{OLD} c"}]
+        assert cut(one, ids) == made
+        assert made.pause == 0.01
+        assert cut(one, ids).pause is None
+        one.driver.delete_group_snapshot(made.id)
+        assert one.driver.list_snapshots() == []
+        assert len(lvm.names()) == 3
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_a_death_anywhere_leaves_all_or_nothing(lvm: FakeLvm, moment: Moment) -> None:
+    with life(lvm, **OPTIONS) as first:
+        ids = filled(first)
+    for number in range(100):
+        now = lvm.copy()
+        done = survives(now, lambda one: cut(one, ids), number, moment, **OPTIONS)
+        with life(now, **OPTIONS) as second:
+            assert len(second.driver.list_snapshots()) in (0, len(ids))
+            assert marked(now) == []
+            made = cut(second, ids)
+            assert held(now, made) == [{f"{OLD} a"}, {f"{OLD} b"}, {f"{OLD} c"}]
+            assert len(now.names()) == 2 * len(ids)
+        if done:
+            return
+    raise AssertionError("it never came to its end")
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_a_death_in_a_deletion_shows_all_or_nothing(lvm: FakeLvm, moment: Moment) -> None:
+    with life(lvm, **OPTIONS) as first:
+        made = cut(first, filled(first))
+    for number in range(100):
+        now = lvm.copy()
+        done = survives(
+            now, lambda one: one.driver.delete_group_snapshot(made.id), number, moment, **OPTIONS
+        )
+        with life(now, **OPTIONS) as second:
+            left = second.driver.list_snapshots()
+            assert list(left) in ([], list(made.snapshots))
+            second.driver.delete_group_snapshot(made.id)
+            assert len(now.names()) == 3
+        if done:
+            return
+    raise AssertionError("it never came to its end")
+
+
+def test_a_cut_that_fails_leaves_nothing(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.cut_fails = True
+        with pytest.raises(Busy):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+        one.process.cut_fails = False
+        assert len(cut(one, ids).snapshots) == 3
+
+
+def test_a_group_that_was_changed_meanwhile_is_not_cut(lvm: FakeLvm) -> None:
+    def meddle(what: str) -> None:
+        if what.startswith("cut "):
+            lvm.state.seqno += 1
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.meanwhile = meddle
+        with pytest.raises(Busy):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+
+
+def test_only_what_is_active_is_suspended(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        connection = one.driver.initialize_connection(ids[1])
+        cut(one, ids)
+        assert one.process.plan is not None
+        assert one.process.plan.active == (connection.dm_uuid,)
+        assert one.process.plan.raw == (connection.path,)
+        assert len(one.process.plan.snapshots) == 3
+        assert [each for each in one.process.changes if each.startswith("sync")]
+
+
+def test_a_device_that_somebody_suspended_is_left_alone(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.driver.initialize_connection(ids[0])
+        lvm.device(lvm.object(ids[0])).suspended = True
+        with pytest.raises(Unavailable, match="suspended"):
+            cut(one, ids)
+
+
+def test_what_cannot_be_cut_together_is_refused_by_name(lvm: FakeLvm) -> None:
+    lvm.add_pool("other", 8)
+    with life(lvm, thinPools=["pool", "other"], overcommit=8) as one:
+        thick, thin = one.volume("t", layout="linear"), one.volume("p")
+        with pytest.raises(Precondition, match=rf"{thick.id} \(vg/vol-\w+\) are thick"):
+            cut(one, (thick.id, thin.id))
+        elsewhere = one.volume("big", 60 * MIB)
+        lvm.object(elsewhere.id).pool = next(
+            lv.uuid
+            for lv in lvm.state.lvs.values()
+            if lv.name in ("pool", "other") and lv.uuid != lvm.object(thin.id).pool
+        )
+        lvm.state.seqno += 1
+        with pytest.raises(Precondition, match=f"these are in 2: {thin.id} in"):
+            cut(one, (thin.id, elsewhere.id))
+        with pytest.raises(Precondition):
+            one.driver.create_group("g", [thick.id, thin.id])
+
+
+@pytest.mark.parametrize("fill", ["1 16/2048 1000/1024", "1 2000/2048 0/1024"])
+def test_a_pool_without_room_is_a_precondition(lvm: FakeLvm, fill: str) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        lvm.fill = fill
+        with pytest.raises(Precondition, match=f"(?s){ids[0]}.*above its watermark"):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+
+
+def test_a_member_cannot_go_alone(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        member = made.snapshots[0].id
+        with pytest.raises(Invalid, match=made.id):
+            one.driver.delete_snapshot(member)
+        with pytest.raises(Precondition, match=made.id):
+            one.driver.unmanage_snapshot(member, None)
+        assert one.driver.get_group_snapshot(made.id) == made
+
+
+def test_a_member_that_is_read_holds_all(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        lv = lvm.object(made.snapshots[1].id)
+        lvm.state.activate(lv)
+        lvm.device(lv).opened = 1
+        with pytest.raises(InUse):
+            one.driver.delete_group_snapshot(made.id)
+        assert one.driver.list_snapshots() == list(made.snapshots)
+
+
+def test_one_whose_member_somebody_removed_is_not_usable(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        lvm.run(["lvm", "lvremove", "--yes", "--", f"vg/{lvm.object(made.snapshots[0].id).name}"])
+        found = one.driver.get_group_snapshot(made.id)
+        assert not found.usable
+        assert len(found.snapshots) == 2
+
+
+def test_letting_go_of_a_volume_brings_no_half_group_back(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        doomed = next(
+            each for each in made.snapshots if each.volume_id == made.snapshots[0].volume_id
+        )
+        lvm.object(doomed.id).tags.add("hearth.creating")
+        lvm.state.seqno += 1
+        one.driver.unmanage(doomed.volume_id, None)
+        assert one.driver.list_snapshots() == []
+
+
+def test_names_of_groups_are_kept_as_they_are(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        group = one.driver.create_group("shop: a/b ü%", ids[:2])
+        assert group.name == "shop: a/b ü%"
+        assert one.driver.get_group(group.id) == group
+        for wrong in ("", "x" * 129):
+            with pytest.raises(Invalid):
+                one.driver.create_group(wrong, ids)
+
+
+def test_a_group_from_a_moment_leaves_no_volume_if_one_cannot_be(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        first, second, _ = (each.id for each in made.snapshots)
+        too_small = {first: wanted("x"), second: wanted("y", 1 * MIB)}
+        with pytest.raises(OutOfRange):
+            one.driver.create_group_from_src("copy", made.id, too_small)
+        assert one.driver.find_volume("x") is None
+        with pytest.raises(Invalid, match="no members"):
+            one.driver.create_group_from_src(
+                "copy", made.id, {SnapshotId(f"{made.id}0"): wanted("x")}
+            )
+        with pytest.raises(NotFound):
+            one.driver.get_group(made.id)  # type: ignore[arg-type]
+
+
+def test_what_is_told_of_a_member(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        assert all(isinstance(each, Snapshot) for each in made.snapshots)
+        assert one.driver.find_snapshot("moment") is None
+        assert {each.group_snapshot_id for each in one.driver.list_snapshots()} == {made.id}
