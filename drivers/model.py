@@ -251,6 +251,8 @@ class VolumeStats:
     and pools that have lost a copy of their data, are also told while the backend serves nothing.
     ``unhealthy`` is empty, or says in a sentence why it does. ``absent`` is not the driver's to tell: it
     says that the storage is not on this node, as `Absent` does.
+    ``revision`` is another one after every change of what is in the storage that was seen, whoever made
+    it; empty where a driver cannot tell.
     """
 
     driver_version: str
@@ -274,3 +276,4 @@ class VolumeStats:
     jobs: Sequence[Progress] = ()
     unhealthy: str = ""
     absent: bool = False
+    revision: str = ""

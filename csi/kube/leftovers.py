@@ -19,6 +19,9 @@ from csi.kube.storage import Storage
 from csi.spec import manage_pb2 as pb
 from drivers.backends import backend_id_of, is_id
 
+KINDS = ("Volumes", "Snapshots")
+Named = Mapping[str, pb.Reference]
+"""What the storage calls an object with an id."""
 BELIEF = 240.0
 """Seconds that something has to be amiss before it is told."""
 
@@ -59,12 +62,20 @@ class Comparison:
     def listed(self, storage: Storage, backend: pb.Backend, known: Known) -> Listing:
         """What is in a backend. Raises `StorageError`."""
         volumes = list(storage.volumes(backend=backend.name))
+        others = {kind: list(storage.manageable(kind, backend.name)) for kind in KINDS}
+        named = {each.id: each.reference for kind in KINDS for each in others[kind] if each.id}
+        # One that holds part of an image is left over only if nobody fills it, and told as that.
         leftovers = [_unfinished(each) for each in storage.orphans(backend.name)] + [
-            _volume(each) for each in volumes if each.id not in known.volumes
+            _volume(each, named)
+            for each in volumes
+            if each.id not in known.volumes and not each.partial
         ]
         if known.snapshots is not None:
-            snapshots = storage.snapshots(backend=backend.name)
-            leftovers += [_snapshot(each) for each in snapshots if each.id not in known.snapshots]
+            leftovers += [
+                _snapshot(each, named)
+                for each in storage.snapshots(backend=backend.name)
+                if each.id not in known.snapshots
+            ]
         there = {each.id for each in volumes}
         lost = [
             _lost(handle, each)
@@ -75,8 +86,8 @@ class Comparison:
         gone = {f"lost {each.handle}": each for each in lost}
         old = self._old((storage.node, backend.name), [*amiss, *gone])
         return Listing(
-            volumes=list(storage.manageable("Volumes", backend.name)),
-            snapshots=list(storage.manageable("Snapshots", backend.name)),
+            volumes=others["Volumes"],
+            snapshots=others["Snapshots"],
             leftovers=[each for key, each in amiss.items() if key in old],
             lost=[each for key, each in gone.items() if key in old],
         )
@@ -108,19 +119,26 @@ def _is_wanted(volume: Object) -> bool:
 
 def _unfinished(found: pb.Orphan) -> Leftover:
     named = found.reference
-    return Leftover("unfinished", named.name, named.uuid, found.size, found.reason, found.message)
+    name = named.name or found.id
+    return Leftover("unfinished", name, named.uuid, found.size, found.reason, found.message)
 
 
-def _volume(found: pb.Volume) -> Leftover:
+def _volume(found: pb.Volume, named: Named) -> Leftover:
     message = f"volume {found.id} has no PersistentVolume; release, delete or rebuild it by hand"
-    name = found.reference or found.id
-    return Leftover("volume", name, "", found.size, "NoPersistentVolume", message)
+    name, uuid = _called(found, named)
+    return Leftover("volume", name, uuid, found.size, "NoPersistentVolume", message)
 
 
-def _snapshot(found: pb.Snapshot) -> Leftover:
+def _snapshot(found: pb.Snapshot, named: Named) -> Leftover:
     message = f"snapshot {found.id} has no VolumeSnapshotContent; release or delete it by hand"
-    name = found.reference or found.id
-    return Leftover("snapshot", name, "", found.size, "NoVolumeSnapshotContent", message)
+    name, uuid = _called(found, named)
+    return Leftover("snapshot", name, uuid, found.size, "NoVolumeSnapshotContent", message)
+
+
+def _called(found: pb.Volume | pb.Snapshot, named: Named) -> tuple[str, str]:
+    """What the storage calls it now; else what it was called when it was brought in, or its id."""
+    now = named.get(found.id, pb.Reference())
+    return now.name or found.reference or found.id, now.uuid
 
 
 def _lost(handle: str, volume: Object) -> Lost:

@@ -140,6 +140,18 @@ class VolumeGroup:
         finally:
             self._changing.release()
 
+    def between(self, patience: float) -> Group | None:
+        """The group at a moment at which nobody else in this process changes it.
+
+        None if that moment does not come within ``patience`` seconds.
+        """
+        if not self._changing.acquire(timeout=patience):
+            return None
+        try:
+            return self.read()
+        finally:
+            self._changing.release()
+
     def revive(self, now: Group) -> None:
         """Bring suspended devices back; raises `Unavailable` if one stays.
 

@@ -9,6 +9,7 @@ nobody may take the group for well: the last failure is kept until something can
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,6 +63,11 @@ class Inventory:
         if self._seen is None:
             raise Unavailable("the volume group has not been read yet")
         return self._seen[1]
+
+    @property
+    def revision(self) -> str:
+        """Stands for the metadata as it was last seen, from memory; empty if it never was."""
+        return hashlib.sha256(b"".join(self._seen[0])).hexdigest()[:16] if self._seen else ""
 
     @property
     def trouble(self) -> str:

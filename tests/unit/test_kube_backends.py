@@ -88,8 +88,11 @@ class OneBackend:
     def orphans(self, _backend: str) -> list[pb.Orphan]:
         return [pb.Orphan(reference=pb.Reference(name="half"), reason="creating")]
 
-    def manageable(self, _what: str, _backend: str) -> list[pb.Manageable]:
-        return []
+    def manageable(self, what: str, _backend: str) -> list[pb.Manageable]:
+        if what == "Snapshots":
+            return []
+        reference = pb.Reference(name="vol-1", uuid="u-1")
+        return [pb.Manageable(id="B.named", reference=reference), pb.Manageable()]
 
 
 def persistent(handle: str, **status: str) -> Any:
@@ -116,6 +119,24 @@ def test_what_does_not_match_is_believed_after_a_while() -> None:
         ("snapshot", "NoVolumeSnapshotContent"),
     }
     assert [each.handle for each in later.lost] == ["B.gone"]
+
+
+def test_what_is_left_over_has_the_name_that_the_storage_has_for_it() -> None:
+    comparison = Comparison("d", belief=0)
+    storage: Any = OneBackend("B.named", "B.nameless")
+    found = comparison.listed(storage, told(), Known({}, None)).leftovers
+    volumes = {(each.name, each.uuid) for each in found if each.kind == "volume"}
+    assert volumes == {("vol-1", "u-1"), ("B.nameless", "")}
+
+
+def test_part_of_an_image_is_no_volume_that_lacks_a_persistent_volume() -> None:
+    comparison = Comparison("d", belief=0)
+    storage: Any = OneBackend("B.part")
+    storage.volumes = lambda backend: [pb.Volume(id="B.part", partial=True)]
+    found = comparison.listed(storage, told(), Known({}, None))
+    assert [each.kind for each in found.leftovers] == ["unfinished"]
+    held = comparison.listed(storage, told(), Known({"B.part": persistent("B.part")}, None))
+    assert held.lost == []
 
 
 def test_what_is_right_again_begins_anew() -> None:
