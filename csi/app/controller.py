@@ -95,7 +95,7 @@ def build(
         return Peer(name, address, certificates, identity)
 
     nodes = Nodes(connect)
-    metrics.show_nodes(lambda: [(each.name, each.connected) for each in nodes.known()])
+    metrics.show_nodes(nodes)
     # Sidecars begin when this is ready, and nodes may come later.
     status = Status(lambda: True)
     rpcs = announced(drivers.values(), alpha=False)

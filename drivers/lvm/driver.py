@@ -23,7 +23,6 @@ from drivers.lvm.machine import Machine
 from drivers.lvm.manageable import Manageables
 from drivers.lvm.options import Layout, WipeOn
 from drivers.lvm.options import Options as LvmOptions
-from drivers.lvm.redundancy import Redundancy
 from drivers.lvm.release import Release
 from drivers.lvm.removal import Removal
 from drivers.lvm.revert import Revert
@@ -97,9 +96,8 @@ class LvmDriver(
             self._group, self._volumes, self._snapshots, self._removal, self._revert
         )
         self._backups = Backups(self._group)
-        redundancy = Redundancy(self._group)
         self._stats = Stats(
-            self, self._group, self._capacity, self._removal, self._jobs, redundancy
+            self, self._group, self._capacity, self._removal, self._jobs, self._backups
         )
         self._began = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drivers.interface import VolumeDriver
 from drivers.lvm import records
+from drivers.lvm.backups import Backups
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.jobs import Jobs
@@ -24,14 +25,15 @@ class Stats:
         capacity: Capacity,
         removal: Removal,
         jobs: Jobs,
-        redundancy: Redundancy,
+        backups: Backups,
     ) -> None:
         self._driver = driver
         self._group = group
         self._capacity = capacity
         self._removal = removal
         self._jobs = jobs
-        self._redundancy = redundancy
+        self._redundancy = Redundancy(group)
+        self._backups = backups
 
     def told(self, now: Group, shape: Shape, *, ask: bool) -> VolumeStats:
         """All of it, for volumes of ``shape``; ``ask`` allows LVM runs."""
@@ -59,5 +61,8 @@ class Stats:
             degraded=self._redundancy.lost(now),
             jobs=self._jobs.progress(),
             unhealthy=self._group.trouble(now),
+            warning=self._capacity.warning(now),
             revision=self._group.inventory.revision,
+            copied=self._backups.latest,
+            uncopied=self._backups.lag(),
         )
