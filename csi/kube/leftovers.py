@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from csi.kube.api import Api, Refusal
-from csi.kube.backends import Leftover, Listing, Lost
+from csi.kube.backends import Invalid, Leftover, Listing, Lost
 from csi.kube.client import Object
 from csi.kube.kinds import CONTENT, VOLUME
 from csi.kube.objects import handle_of
@@ -28,10 +28,13 @@ BELIEF = 240.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the cluster knows: its volumes by their handles, and the handles of its snapshots."""
+    """What the cluster knows by their handles: its volumes, and the contents of its snapshots.
+
+    ``snapshots`` is None where it cannot be known.
+    """
 
     volumes: Mapping[str, Object]
-    snapshots: frozenset[str] | None
+    snapshots: Mapping[str, Object] | None
 
 
 class Comparison:
@@ -57,7 +60,7 @@ class Comparison:
         except Refusal:
             # A cluster without snapshots, or an installation that does not serve them and may not look.
             return Known(volumes, None)
-        return Known(volumes, frozenset(_snapshot_handles(contents, self._driver)))
+        return Known(volumes, dict(_snapshot_handles(contents, self._driver)))
 
     def listed(self, storage: Storage, backend: pb.Backend, known: Known) -> Listing:
         """What is in a backend. Raises `StorageError`."""
@@ -70,11 +73,10 @@ class Comparison:
             for each in volumes
             if each.id not in known.volumes and not each.partial
         ]
+        snapshots = list(storage.snapshots(backend=backend.name))
         if known.snapshots is not None:
             leftovers += [
-                _snapshot(each, named)
-                for each in storage.snapshots(backend=backend.name)
-                if each.id not in known.snapshots
+                _snapshot(each, named) for each in snapshots if each.id not in known.snapshots
             ]
         there = {each.id for each in volumes}
         lost = [
@@ -90,6 +92,11 @@ class Comparison:
             snapshots=others["Snapshots"],
             leftovers=[each for key, each in amiss.items() if key in old],
             lost=[each for key, each in gone.items() if key in old],
+            invalid=[
+                Invalid(each.id, (known.snapshots or {}).get(each.id))
+                for each in snapshots
+                if not each.usable
+            ],
         )
 
     def _old(self, where: tuple[str, str], keys: Iterable[str]) -> set[str]:
@@ -98,11 +105,11 @@ class Comparison:
         return {key for key, at in since.items() if now - at >= self._belief}
 
 
-def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[str]:
+def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[tuple[str, Object]]:
     for each in contents:
         if each["spec"]["driver"] == driver:
-            yield (each.get("status") or {}).get("snapshotHandle", "")
-            yield each["spec"]["source"].get("snapshotHandle", "")
+            yield (each.get("status") or {}).get("snapshotHandle", ""), each
+            yield each["spec"]["source"].get("snapshotHandle", ""), each
 
 
 def _is_in(handle: str, backend_id: str) -> bool:

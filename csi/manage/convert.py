@@ -55,6 +55,7 @@ def _backend(backend: Backend, stats: VolumeStats) -> pb.Backend:
         wiping=stats.wiping,
         storage=driver.storage_name if isinstance(driver, ManageDriver) else "",
         revision=_revision(stats),
+        warning=stats.warning,
     )
 
 

@@ -225,6 +225,12 @@ def test_backends_tell_their_storage_and_that_something_changed(node: Management
     assert after.revision != before.revision
 
 
+def test_a_warning_of_the_driver_reaches_whoever_watches(node: Management) -> None:
+    node.driver.moods.told = {"warning": "above its watermark", "revision": "r7"}
+    [backend] = node.client.backends().backends
+    assert (backend.warning, backend.revision) == ("above its watermark", "r7")
+
+
 def test_a_volume_goes_back_to_its_snapshot(node: Management) -> None:
     volume = node.client.manage_volume(request())
     snapshot = node.bench.client.controller.CreateSnapshot(
