@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import secrets
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -15,8 +17,13 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TextIO
 
-call_id: ContextVar[str] = ContextVar("call_id", default="-")
+NO_CALL = "-"
+call_id: ContextVar[str] = ContextVar("call_id", default=NO_CALL)
 """Which call the present thread works for; every line that is written meanwhile carries it."""
+
+CALL_KEY = "hearth-call"
+"""The metadata by which a process that passes a call on tells its id, so that both write the same."""
+_CALL_ID = re.compile(r"[0-9a-f]{8}")
 
 ESCAPES: Mapping[int, str] = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))
@@ -28,6 +35,11 @@ class Format(Enum):
 
     TEXT = "text"
     JSON = "json"
+
+
+def new_call_id(told: str = "") -> str:
+    """The id that a caller ``told`` if it is one, else one that nothing else has."""
+    return told if _CALL_ID.fullmatch(told) else secrets.token_hex(4)
 
 
 def set_up(level: int, form: Format, stream: TextIO | None = None) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from datetime import datetime
 from pathlib import PurePath
 from types import MappingProxyType
+from typing import Protocol
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -28,11 +29,19 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 """Gives each backend's name and state, from memory. Must not raise: ``unhealthy`` is for that."""
 
-Nodes = Callable[[], Iterable[tuple[str, bool]]]
-"""Gives each node's name and whether it is connected, from memory."""
-
 Counts = Callable[[], Mapping[tuple[str, ...], int]]
 """Gives numbers by the values of their labels, from memory."""
+
+
+class Nodes(Protocol):
+    """Who knows the nodes, and answers from memory: `csi.router.nodes.Nodes`."""
+
+    def connected(self) -> Iterable[tuple[str, bool]]: ...
+
+    def away(self) -> Sized: ...
+
+    def calls(self) -> Mapping[tuple[str, ...], int]: ...
+
 
 Value = Capacity | float | None
 
@@ -64,6 +73,14 @@ STATE: Mapping[str, tuple[str, Callable[[VolumeStats], Value]]] = MappingProxyTy
         "degraded": (
             "Volumes and pools that have lost a copy of their data.",
             lambda stats: stats.degraded,
+        ),
+        "metadata_copy_timestamp_seconds": (
+            "When the metadata were last copied, in seconds since 1970.",
+            lambda stats: stats.copied.timestamp() if stats.copied else None,
+        ),
+        "metadata_uncopied_seconds": (
+            "For how long a change of the metadata has waited to be copied.",
+            lambda stats: stats.uncopied,
         ),
         "healthy": ("1 if the backend serves, else 0.", lambda stats: int(not stats.unhealthy)),
         "absent": ("1 if the storage is not on this node.", lambda stats: int(stats.absent)),
@@ -132,7 +149,7 @@ class Metrics:
         gauge.set_function(lambda: expires().timestamp())
 
     def show_nodes(self, nodes: Nodes) -> None:
-        """From now on every scrape tells which ``nodes`` are connected."""
+        """From now on every scrape tells which ``nodes`` are connected, and what they were asked."""
         self.registry.register(_NodeCollector(nodes))
 
     def page(self) -> bytes:
@@ -198,9 +215,20 @@ class _NodeCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         text = "1 if the node answers, else 0."
         family = GaugeMetricFamily("hearth_node_connected", text, labels=["node"])
-        for name, connected in self._nodes():
+        for name, connected in self._nodes.connected():
             family.add_metric([name], int(connected))
         yield family
+        text = "Nodes without which nothing is listed: they do not answer, or left a moment ago."
+        yield GaugeMetricFamily("hearth_nodes_away", text, value=len(self._nodes.away()))
+        yield self._calls()
+
+    def _calls(self) -> Metric:
+        text = "Calls that were passed on to a node and have ended."
+        labels = ["node", "method", "code"]
+        family = CounterMetricFamily("hearth_node_calls", text, labels=labels)
+        for values, count in self._nodes.calls().items():
+            family.add_metric(values, count)
+        return family
 
 
 def _state(name: str, text: str, values: Iterable[tuple[str, Value]]) -> Metric:

@@ -21,6 +21,10 @@ class Locks:
         self._guard = threading.Lock()
         self._held: set[str] = set()
 
+    def is_held(self, key: str) -> bool:
+        """Whether somebody holds ``key`` now."""
+        return key in self._held
+
     @contextmanager
     def hold(self, *keys: str) -> Iterator[None]:
         """Hold all ``keys`` for the block; raises `Busy`, holding none, if any is taken."""

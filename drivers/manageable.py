@@ -34,8 +34,10 @@ class Hindrance(Enum):
 
     MANAGED = "managed"
     """It is a volume or snapshot of this driver already."""
+    IN_WORK = "in-work"
+    """It is this driver's, which is making or removing it now."""
     UNFINISHED = "unfinished"
-    """It is this driver's and not finished, or not yet removed: see what it is waiting for."""
+    """It is this driver's, and nobody works on it: what made or removed it broke off."""
     FOREIGN = "foreign"
     """It carries the mark of another program that manages it."""
     OPEN = "open"

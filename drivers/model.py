@@ -252,8 +252,14 @@ class VolumeStats:
     ``wiping`` deleted volumes are still to be wiped; the last try failed for ``unwipeable`` of them, and
     ``wiped`` bytes were wiped since the driver was made. ``missing_disks`` and ``degraded``, the volumes
     and pools that have lost a copy of their data, are also told while the backend serves nothing.
-    ``unhealthy`` is empty, or says in a sentence why it does. ``absent`` is not the driver's to tell: it
+    ``unhealthy`` is empty, or says in a sentence why it does. ``warning`` is empty, or says what a person
+    must see to although it serves (a pool above its watermark), in the same words for as long as it is so.
+    ``absent`` is not the driver's to tell: it
     says that the storage is not on this node, as `Absent` does.
+    ``revision`` is another one after every change of what is in the storage that was seen, whoever made
+    it; empty where a driver cannot tell. ``copied`` is when the storage's metadata were last copied to
+    where they outlive it, and ``uncopied`` for how many seconds a change has waited for that; None where
+    no copies are made.
     """
 
     driver_version: str
@@ -276,4 +282,8 @@ class VolumeStats:
     degraded: int = 0
     jobs: Sequence[Progress] = ()
     unhealthy: str = ""
+    warning: str = ""
     absent: bool = False
+    revision: str = ""
+    copied: datetime | None = None
+    uncopied: float | None = None

@@ -27,6 +27,8 @@ def out_of_service(
         wiped=known.wiped if known else 0,
         missing_disks=known.missing_disks if known else 0,
         degraded=known.degraded if known else 0,
+        copied=known.copied if known else None,
+        uncopied=known.uncopied if known else None,
         unhealthy=str(trouble),
         absent=isinstance(trouble, Absent),
     )

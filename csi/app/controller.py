@@ -97,7 +97,7 @@ def build(
         return Peer(name, address, certificates, identity)
 
     nodes = Nodes(connect)
-    metrics.show_nodes(lambda: [(each.name, each.connected) for each in nodes.known()])
+    metrics.show_nodes(nodes)
     # Sidecars begin when this is ready, and nodes may come later.
     status = Status(lambda: True)
     rpcs, groups = announced(drivers.values(), alpha=False), announces(drivers.values())

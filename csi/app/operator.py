@@ -89,7 +89,7 @@ def build(
         return Peer(name, address, certificates, identity)
 
     nodes = Nodes(peer)
-    metrics.show_nodes(lambda: [(each.name, each.connected) for each in nodes.known()])
+    metrics.show_nodes(nodes)
     api = Api(connect)
     events = Events(api, settings.driver_name, now)
     world = World(api, nodes, events, settings.driver_name, settings.topology_key)

@@ -36,6 +36,7 @@ COLUMNS: Columns = MappingProxyType(
         "SIZE": lambda each: human(each.size),
         "CONTENT": lambda each: "part of an image" if each.partial else each.content,
         "HOLDS": lambda each: each.properties.fs_type or each.properties.mode,
+        "USED": lambda each: "yes" if each.in_use else "no",
         "PV": lambda each: each.properties.pv_name or "-",
         "CLAIM": _claim,
         "OWNER": lambda each: each.owner or "-",

@@ -7,13 +7,14 @@ one object is changed by one call at a time. A rehearsal checks everything and c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from csi.controller import abilities
 from csi.controller.access import MODES
+from csi.controller.orphans import Orphan, Orphans
 from drivers.backends import Backend, Backends, is_id
-from drivers.errors import Absent, AlreadyManaged, Exists, Invalid, NotFound, Unmanageable
+from drivers.errors import AlreadyManaged, Exists, Invalid, NotFound, Unmanageable
 from drivers.interface import ManageDriver, ManageSnapshotsDriver, VolumeDriver
 from drivers.locks import Locks
 from drivers.manageable import (
@@ -74,13 +75,9 @@ class Adoption:
         driver = abilities.manages_snapshots(self._backends.use(self.backend(backend, "")))
         return driver.get_manageable_snapshots(query)
 
-    def orphans(self, backend: str = "") -> Iterator[tuple[str, Manageable]]:
-        """What carries our marks without being finished, by the name of its backend."""
-        for each in self._backends:
-            if backend in ("", each.name):
-                with suppress(Absent):
-                    for found in self._unfinished(self._backends.use(each)):
-                        yield each.name, found
+    def orphans(self, backend: str = "") -> Iterator[Orphan]:
+        """What is left over, as `Orphans.all`."""
+        return Orphans(self._backends, self._locks).all(backend)
 
     def manage(
         self, backend: Backend, spec: AdoptionSpec, reference: Reference, *, rehearse: bool
@@ -168,17 +165,6 @@ class Adoption:
                 f"{reference} is a snapshot of {found.origin}, and volume {volume_id} is"
                 f" {origin.reference}"
             )
-
-    def _unfinished(self, driver: VolumeDriver) -> Iterator[Manageable]:
-        listings: list[Listing] = []
-        if isinstance(driver, ManageDriver):
-            listings.append(driver.get_manageable_volumes)
-        if isinstance(driver, ManageSnapshotsDriver):
-            listings.append(driver.get_manageable_snapshots)
-        for listing in listings:
-            for each in listing(Query()).entries:
-                if each.obstacle and each.obstacle.hindrance is Hindrance.UNFINISHED:
-                    yield each
 
 
 def _storage(driver: VolumeDriver) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -73,6 +73,12 @@ class Inventory:
         if not snapshot.usable:
             raise Precondition(f"snapshot {snapshot_id} can no longer be read: delete it")
         return self.volume(volume_id)
+
+    def in_use(self, volumes: Iterable[Volume]) -> Collection[str]:
+        """The ids of those of ``volumes`` that somebody on this node has open, or is about to open."""
+        found = {each.id for each in volumes}
+        drivers = {self._backends.owner(each).name: self._backends.of(each) for each in found}
+        return {each for driver in drivers.values() for each in driver.volumes_in_use()} & found
 
     def backend_of(self, object_id: str) -> str:
         """The name of the backend of an object."""

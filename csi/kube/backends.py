@@ -30,6 +30,7 @@ QUIET = frozenset(
     }
 )
 """What may change all the time, and is written in its own time."""
+NOTHING: Object = {}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -55,6 +56,14 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
+class Invalid:
+    """A snapshot that cannot be read any more, and the VolumeSnapshotContent that has it, if one does."""
+
+    handle: str
+    content: Object | None
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What was found in a backend when it was listed last."""
 
@@ -62,6 +71,7 @@ class Listing:
     snapshots: Sequence[pb.Manageable] = ()
     leftovers: Sequence[Leftover] = ()
     lost: Sequence[Lost] = ()
+    invalid: Sequence[Invalid] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -81,9 +91,13 @@ def document(node: str, backend: str, driver: str) -> Object:
     }
 
 
-def status(told: pb.Backend, listing: Listing) -> Object:
-    """The status for what a node told and what was listed."""
-    return {**_state(told), **_sizes(told), **_listed(listing)}
+def status(told: pb.Backend, listing: Listing, before: Object = NOTHING) -> Object:
+    """The status for what a node told and what was listed, where it was ``before``.
+
+    While a backend serves nothing its node does not know what to warn of: what it warned of stays.
+    """
+    warning = before.get("warning", "") if told.unhealthy else told.warning
+    return {**_state(told), "warning": warning, **_sizes(told), **_listed(listing)}
 
 
 def away(before: Object, message: str) -> Object:

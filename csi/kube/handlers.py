@@ -18,6 +18,7 @@ from csi.kube.kinds import Kind
 from csi.kube.ledger import Ledger
 from csi.kube.record import Record
 from csi.kube.refusals import Refused
+from csi.kube.turns import turn
 
 SLOWEST = 60.0
 DOUBLINGS = 5
@@ -74,14 +75,17 @@ def _undo(work: Work, desk: Desk, record: Record) -> None:
 def _handler(work: Callable[[Record], None], kind: Kind, desk: Desk) -> Callable[..., None]:
     def handle(body: Any, retry: int, **_rest: Any) -> None:
         record = None
-        try:
-            record = desk.open(kind, body)
-            if record is not None:
-                work(record)
-        except Refused as error:
-            desk.ledger.ended(kind.name, error.reason, record)
-            raise kopf.TemporaryError(str(error), delay=pause(error.again, retry)) from error
-        desk.ledger.ended(kind.name, "done", record)
+        with turn(kind.name, body["metadata"]["name"]) as this:
+            try:
+                record = desk.open(kind, body)
+                if record is not None:
+                    work(record)
+            except Refused as error:
+                this.result = error.reason
+                desk.ledger.ended(kind.name, error.reason, record)
+                raise kopf.TemporaryError(str(error), delay=pause(error.again, retry)) from error
+            this.result = "done"
+            desk.ledger.ended(kind.name, "done", record)
 
     return handle
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from csi.kube.api import Api, Refusal
-from csi.kube.backends import Leftover, Listing, Lost
+from csi.kube.backends import Invalid, Leftover, Listing, Lost
 from csi.kube.client import Object
 from csi.kube.kinds import CONTENT, VOLUME
 from csi.kube.objects import handle_of
@@ -19,16 +19,21 @@ from csi.kube.storage import Storage, all_of
 from csi.spec import manage_pb2 as pb
 from drivers.backends import backend_id_of, is_id
 
+Named = Mapping[str, pb.Reference]
+"""What the storage calls an object with an id."""
 BELIEF = 240.0
 """Seconds that something has to be amiss before it is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the cluster knows: its volumes by their handles, and the handles of its snapshots."""
+    """What the cluster knows by their handles: its volumes, and the contents of its snapshots.
+
+    ``snapshots`` is None where it cannot be known.
+    """
 
     volumes: Mapping[str, Object]
-    snapshots: frozenset[str] | None
+    snapshots: Mapping[str, Object] | None
 
 
 class Comparison:
@@ -54,18 +59,26 @@ class Comparison:
         except Refusal:
             # A cluster without snapshots, or an installation that does not serve them and may not look.
             return Known(volumes, None)
-        return Known(volumes, frozenset(_snapshot_handles(contents, self._driver)))
+        return Known(volumes, dict(_snapshot_handles(contents, self._driver)))
 
     def listed(self, storage: Storage, backend: pb.Backend, known: Known) -> Listing:
         """What is in a backend. Raises `StorageError`."""
         service, everything = storage.service, all_of(backend)
         volumes = list(service.volumes(backend.name))
+        others = list(service.manageable_volumes(everything))
+        other_snapshots = list(service.manageable_snapshots(everything))
+        named = {each.id: each.reference for each in (*others, *other_snapshots) if each.id}
+        # One that holds part of an image is left over only if nobody fills it, and told as that.
         leftovers = [_unfinished(each) for each in service.orphans(backend.name)] + [
-            _volume(each) for each in volumes if each.id not in known.volumes
+            _volume(each, named)
+            for each in volumes
+            if each.id not in known.volumes and not each.partial
         ]
+        snapshots = list(service.snapshots(backend.name))
         if known.snapshots is not None:
-            snapshots = service.snapshots(backend.name)
-            leftovers += [_snapshot(each) for each in snapshots if each.id not in known.snapshots]
+            leftovers += [
+                _snapshot(each, named) for each in snapshots if each.id not in known.snapshots
+            ]
         there = {each.id for each in volumes}
         lost = [
             _lost(handle, each)
@@ -76,10 +89,15 @@ class Comparison:
         gone = {f"lost {each.handle}": each for each in lost}
         old = self._old((storage.node, backend.name), [*amiss, *gone])
         return Listing(
-            volumes=list(service.manageable_volumes(everything)),
-            snapshots=list(service.manageable_snapshots(everything)),
+            volumes=others,
+            snapshots=other_snapshots,
             leftovers=[each for key, each in amiss.items() if key in old],
             lost=[each for key, each in gone.items() if key in old],
+            invalid=[
+                Invalid(each.id, (known.snapshots or {}).get(each.id))
+                for each in snapshots
+                if not each.usable
+            ],
         )
 
     def _old(self, where: tuple[str, str], keys: Iterable[str]) -> set[str]:
@@ -88,11 +106,11 @@ class Comparison:
         return {key for key, at in since.items() if now - at >= self._belief}
 
 
-def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[str]:
+def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[tuple[str, Object]]:
     for each in contents:
         if each["spec"]["driver"] == driver:
-            yield (each.get("status") or {}).get("snapshotHandle", "")
-            yield each["spec"]["source"].get("snapshotHandle", "")
+            yield (each.get("status") or {}).get("snapshotHandle", ""), each
+            yield each["spec"]["source"].get("snapshotHandle", ""), each
 
 
 def _is_in(handle: str, backend_id: str) -> bool:
@@ -109,19 +127,26 @@ def _is_wanted(volume: Object) -> bool:
 
 def _unfinished(found: pb.Orphan) -> Leftover:
     named = found.reference
-    return Leftover("unfinished", named.name, named.uuid, found.size, found.reason, found.message)
+    name = named.name or found.id
+    return Leftover("unfinished", name, named.uuid, found.size, found.reason, found.message)
 
 
-def _volume(found: pb.Volume) -> Leftover:
+def _volume(found: pb.Volume, named: Named) -> Leftover:
     message = f"volume {found.id} has no PersistentVolume; release, delete or rebuild it by hand"
-    name = found.reference or found.id
-    return Leftover("volume", name, "", found.size, "NoPersistentVolume", message)
+    name, uuid = _called(found, named)
+    return Leftover("volume", name, uuid, found.size, "NoPersistentVolume", message)
 
 
-def _snapshot(found: pb.Snapshot) -> Leftover:
+def _snapshot(found: pb.Snapshot, named: Named) -> Leftover:
     message = f"snapshot {found.id} has no VolumeSnapshotContent; release or delete it by hand"
-    name = found.reference or found.id
-    return Leftover("snapshot", name, "", found.size, "NoVolumeSnapshotContent", message)
+    name, uuid = _called(found, named)
+    return Leftover("snapshot", name, uuid, found.size, "NoVolumeSnapshotContent", message)
+
+
+def _called(found: pb.Volume | pb.Snapshot, named: Named) -> tuple[str, str]:
+    """What the storage calls it now; else what it was called when it was brought in, or its id."""
+    now = named.get(found.id, pb.Reference())
+    return now.name or found.reference or found.id, now.uuid
 
 
 def _lost(handle: str, volume: Object) -> Lost:

@@ -24,6 +24,7 @@ from csi.kube.backends import Listing
 from csi.kube.client import Object
 from csi.kube.kinds import BACKEND, NODE
 from csi.kube.leftovers import Comparison, Known
+from csi.kube.notices import Notices
 from csi.kube.refusals import Refused
 from csi.kube.storage import Storage
 from csi.kube.world import World
@@ -85,6 +86,7 @@ class Overview:
         self._pace = pace
         self._clock = clock
         self._comparison = Comparison(world.driver)
+        self._notices = Notices(world.events)
         self._shown: dict[tuple[str, str], Shown] | None = None
         self._known: Known | None = None
         self._announced = threading.Event()
@@ -158,7 +160,7 @@ class Overview:
             return
         if self._is_stale(shown, told):
             self._list(shown, Storage(link), told)  # type: ignore[arg-type]
-        self._write(shown, backends.status(told, shown.listing))
+        self._write(shown, backends.status(told, shown.listing, before))
 
     def _object(self, node: str, backend: str) -> Shown:
         shown = self._shown
@@ -185,16 +187,11 @@ class Overview:
         except (StorageError, Refused) as error:
             log.warning("backend %s of %s is not listed: %s", told.name, storage.node, error)
         shown.revision, shown.listed = told.revision, self._clock()
-        for one in shown.listing.leftovers:
-            if one not in before.leftovers:
-                self._world.events.warn(shown.found, "Orphan", f"{one.name}: {one.message}")
-        for lost in shown.listing.lost:
-            if lost not in before.lost:
-                message = f"PersistentVolume {lost.volume} of {lost.claim}: {lost.handle} is gone"
-                self._world.events.warn(shown.found, "VolumeLost", message)
+        self._notices.listed(shown.found, before, shown.listing)
 
     def _write(self, shown: Shown, status: Object) -> None:
-        change = backends.cleared(shown.found.get("status") or {}, status)
+        before = shown.found.get("status") or {}
+        change = backends.cleared(before, status)
         pause = self._pace.write if backends.is_loud(change) else self._pace.numbers
         if not change or self._clock() - shown.written < pause:
             return
@@ -206,6 +203,7 @@ class Overview:
             self._forget(shown)
             return
         shown.found, shown.written = patched, self._clock()
+        self._notices.written(patched, before)
 
     def _forget(self, shown: Shown) -> None:
         self._shown = {key: each for key, each in (self._shown or {}).items() if each is not shown}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC
 
 from csi.controller.paging import Page, Where
@@ -55,12 +55,14 @@ def _backend(backend: Backend, stats: VolumeStats) -> pb.Backend:
         wiping=stats.wiping,
         storage=driver.storage_name if isinstance(driver, ManageDriver) else "",
         revision=_revision(stats),
+        warning=stats.warning,
     )
 
 
 def _revision(stats: VolumeStats) -> str:
-    """Differs when something was added or removed, as far as the driver's numbers show it."""
-    return f"{stats.volumes}-{stats.snapshots}-{stats.provisioned_capacity}-{stats.free_capacity}"
+    """The driver's own, or one that differs as far as its numbers do."""
+    numbers = (stats.volumes, stats.snapshots, stats.provisioned_capacity, stats.free_capacity)
+    return stats.revision or "-".join(map(str, numbers))
 
 
 def _capacity(capacity: Capacity) -> pb.Capacity:
@@ -74,7 +76,7 @@ def where(request: pb.ListVolumesRequest | pb.ListSnapshotsRequest) -> Where:
     return Where(request.max_entries, request.starting_token)
 
 
-def volume(record: Volume, backend: str) -> pb.Volume:
+def volume(record: Volume, backend: str, *, in_use: bool = False) -> pb.Volume:
     """A volume."""
     return pb.Volume(
         id=record.id,
@@ -86,6 +88,7 @@ def volume(record: Volume, backend: str) -> pb.Volume:
         owner=record.adopted.owner if record.adopted else "",
         reference=record.adopted.original if record.adopted else "",
         may_be_deleted=record.adopted is None or record.adopted.allow_delete,
+        in_use=in_use,
         partial=record.is_partial,
     )
 
@@ -99,9 +102,9 @@ def foreseen(found: Volume | VolumeSpec, backend: str) -> pb.Volume:
     )
 
 
-def volumes(page: Page[Volume], naming: Naming) -> pb.ListVolumesResponse:
-    """A page of volumes."""
-    shown = [volume(each, naming(each.id)) for each in page.items]
+def volumes(page: Page[Volume], naming: Naming, in_use: Collection[str]) -> pb.ListVolumesResponse:
+    """A page of volumes; ``in_use`` are the ids of those that are."""
+    shown = [volume(each, naming(each.id), in_use=each.id in in_use) for each in page.items]
     return pb.ListVolumesResponse(volumes=shown, next_token=page.next)
 
 

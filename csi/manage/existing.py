@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from csi.controller.orphans import Orphan
 from csi.manage import convert
 from csi.spec import manage_pb2 as pb
 from drivers.errors import Invalid
@@ -16,7 +17,7 @@ from drivers.manageable import (
     SnapshotAdoptionSpec,
     Sort,
 )
-from drivers.model import Content, Properties, Snapshot, Volume
+from drivers.model import Content, Properties, Snapshot
 
 
 def query(request: pb.ListManageableRequest) -> Query:
@@ -57,37 +58,18 @@ def _entry(found: Manageable, backend: str) -> pb.Manageable:
     )
 
 
-def orphans(
-    unfinished: Iterable[tuple[str, Manageable]],
-    volumes: Iterable[Volume],
-    naming: convert.Naming,
-) -> pb.ListOrphansResponse:
-    """What is unfinished, and the volumes that hold part of an image."""
-    left = [_orphan(each, backend) for backend, each in unfinished]
-    left += [_partial(each, naming(each.id)) for each in volumes if each.is_partial]
-    return pb.ListOrphansResponse(orphans=left)
+def orphans(found: Iterable[Orphan]) -> pb.ListOrphansResponse:
+    """What is left over."""
+    return pb.ListOrphansResponse(orphans=map(_orphan, found))
 
 
-def _orphan(found: Manageable, backend: str) -> pb.Orphan:
+def _orphan(found: Orphan) -> pb.Orphan:
     return pb.Orphan(
-        backend=backend,
+        backend=found.backend,
         reference=told(found.reference),
         size=found.size,
-        reason=found.obstacle.hindrance.value if found.obstacle else "",
-        message=found.obstacle.words if found.obstacle else "",
-        id=found.id,
-    )
-
-
-def _partial(found: Volume, backend: str) -> pb.Orphan:
-    return pb.Orphan(
-        backend=backend,
-        size=found.size,
-        reason="partial",
-        message=(
-            f"an image with SHA-256 {found.properties.image} is being copied into it, or was when that"
-            " broke off: copy it again, or delete the volume"
-        ),
+        reason=found.reason,
+        message=found.message,
         id=found.id,
     )
 
@@ -136,10 +118,8 @@ def _properties(message: pb.Properties) -> Properties:
     )
 
 
-def volume(made: Volume | Manageable, backend: str, spec: AdoptionSpec) -> pb.Volume:
-    """The volume that was brought in, or what is known of it before."""
-    if isinstance(made, Volume):
-        return convert.volume(made, backend)
+def foreseen(made: Manageable, backend: str, spec: AdoptionSpec) -> pb.Volume:
+    """What is known of a volume before it is brought in."""
     properties = convert.properties(spec.properties)
     if made.found and not properties.fs_type and properties.mode == "filesystem":
         properties.fs_type = made.found.type

@@ -12,12 +12,13 @@ from typing import BinaryIO, cast
 from csi.controller.adoption import Adoption
 from csi.controller.groups import Groups
 from csi.controller.inventory import Inventory
-from csi.controller.paging import Where
+from csi.controller.paging import Page
 from csi.controller.provisioner import Provisioner
 from csi.manage import convert, existing, groups, images
 from csi.spec import manage_pb2 as pb
 from drivers.backends import Backends
 from drivers.errors import Invalid
+from drivers.model import Volume
 
 LOOK = 1.0
 """Seconds between two looks at what is in memory anyway, for whoever watches."""
@@ -67,11 +68,11 @@ class Manage:
 
     def ListVolumes(self, request: pb.ListVolumesRequest) -> pb.ListVolumesResponse:
         if request.volume_id:
-            found = self._inventory.volume(request.volume_id)
-            name = self._inventory.backend_of(found.id)
-            return pb.ListVolumesResponse(volumes=[convert.volume(found, name)])
-        page = self._inventory.volumes(convert.where(request), request.backend)
-        return convert.volumes(page, self._inventory.backend_of)
+            page = Page([self._inventory.volume(request.volume_id)], "")
+        else:
+            page = self._inventory.volumes(convert.where(request), request.backend)
+        in_use = self._inventory.in_use(page.items)
+        return convert.volumes(page, self._inventory.backend_of, in_use)
 
     def ListSnapshots(self, request: pb.ListSnapshotsRequest) -> pb.ListSnapshotsResponse:
         page = self._inventory.snapshots(
@@ -93,15 +94,15 @@ class Manage:
         return existing.page(self._adoption.snapshots(name, existing.query(request)), name)
 
     def ListOrphans(self, request: pb.ListOrphansRequest) -> pb.ListOrphansResponse:
-        unfinished = self._adoption.orphans(request.backend)
-        partial_ = self._inventory.volumes(Where(), request.backend).items
-        return existing.orphans(unfinished, partial_, self._inventory.backend_of)
+        return existing.orphans(self._adoption.orphans(request.backend))
 
     def ManageVolume(self, request: pb.ManageVolumeRequest) -> pb.ManageVolumeResponse:
         backend = self._adoption.backend(request.backend, request.storage)
         spec, reference = existing.wanted(request), existing.reference(request.reference)
         made = self._adoption.manage(backend, spec, reference, rehearse=request.dry_run)
-        return pb.ManageVolumeResponse(volume=existing.volume(made, backend.name, spec))
+        if isinstance(made, Volume):
+            return pb.ManageVolumeResponse(volume=self._told(made))
+        return pb.ManageVolumeResponse(volume=existing.foreseen(made, backend.name, spec))
 
     def UnmanageVolume(self, request: pb.UnmanageVolumeRequest) -> pb.UnmanageVolumeResponse:
         adoption, volume_id = self._adoption, request.volume_id
@@ -126,8 +127,7 @@ class Manage:
     def RevertVolume(self, request: pb.RevertVolumeRequest) -> pb.RevertVolumeResponse:
         revert = self._inventory.revertible if request.dry_run else self._provisioner.revert
         volume = revert(request.volume_id, request.snapshot_id)
-        name = self._inventory.backend_of(volume.id)
-        return pb.RevertVolumeResponse(volume=convert.volume(volume, name))
+        return pb.RevertVolumeResponse(volume=self._told(volume))
 
     def ListGroups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
         return groups.groups(self._groups.all(request.backend), self._groups.backend_of)
@@ -174,11 +174,15 @@ class Manage:
             return pb.CreateVolumeFromImageResponse(volume=found)
         image = cast(BinaryIO, images.Incoming(rest))
         made = self._provisioner.create_from_image(wanted, image, head.image_size)
-        name = self._inventory.backend_of(made.id)
-        return pb.CreateVolumeFromImageResponse(volume=convert.volume(made, name))
+        return pb.CreateVolumeFromImageResponse(volume=self._told(made))
 
     def CopyVolumeToImage(
         self, request: pb.CopyVolumeToImageRequest
     ) -> Iterator[pb.CopyVolumeToImageResponse]:
         volume = self._inventory.volume(request.volume_id)
         yield from images.sent(partial(self._provisioner.copy_out, volume.id), volume.size)
+
+    def _told(self, volume: Volume) -> pb.Volume:
+        inventory = self._inventory
+        in_use = volume.id in inventory.in_use([volume])
+        return convert.volume(volume, inventory.backend_of(volume.id), in_use=in_use)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
 
 from csi.controller.capacity import BOUNDLESS
+from csi.router.counted import Counted, Peer
 from csi.rpc.status import Answered
 from csi.spec import manage_pb2
 
@@ -15,19 +15,6 @@ log = logging.getLogger(__name__)
 
 PAUSE = 1.0
 """Seconds before a stream that broke off is opened again."""
-
-
-class Peer(Protocol):
-    """The connection: `csi.rpc.peer.Peer`."""
-
-    name: str
-    address: str
-
-    def forward(self, rpc: str, request: bytes) -> bytes: ...
-
-    def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]: ...
-
-    def close(self) -> None: ...
 
 
 Connect = Callable[[str, str], Peer]
@@ -45,7 +32,7 @@ class Link:
         """The ids of its backends, as it told them last."""
         self.told: manage_pb2.WatchBackendsResponse | None = None
         """What it told last, also if it is away now."""
-        self.peer = peer
+        self.peer = Counted(peer)
         self._changed = changed
         self._pause = pause
         self._closed = threading.Event()

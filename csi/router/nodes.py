@@ -65,7 +65,8 @@ class Nodes:
                 "this controller does not know the nodes yet: the Kubernetes API has not told it their"
                 " EndpointSlices; its log says why"
             )
-        for link in self._absent():
+        self._wait(lambda: all(each.connected for each in self._links.values()))
+        for link in self.away():
             raise Unavailable(f"{link.whereabouts()}; what is on it would be missed")
         return self.known()
 
@@ -73,6 +74,26 @@ class Nodes:
         """All nodes that are announced, well or not, in the order of their names."""
         with self._changed:
             return [self._links[name] for name in sorted(self._links)]
+
+    def connected(self) -> Sequence[tuple[str, bool]]:
+        """The name of each node that is announced, and whether it answers."""
+        return [(each.name, each.connected) for each in self.known()]
+
+    def away(self) -> Sequence[Link]:
+        """Those without which lists are refused: they do not answer, or have left a moment ago."""
+        with self._changed:
+            away = [each for each in self._links.values() if not each.connected]
+            now = self._clock()
+            gone = [link for link, since in self._missed.values() if now - since < MEMORY]
+        return away + gone
+
+    def calls(self) -> Mapping[tuple[str, ...], int]:
+        """How many calls were passed on, by node, method and code."""
+        return {
+            (each.name, *what): count
+            for each in self.known()
+            for what, count in each.peer.calls().items()
+        }
 
     def named(self, name: str) -> Link:
         """The node of that name; raises `Unavailable` if none is announced."""
@@ -131,15 +152,6 @@ class Nodes:
     def _all_told(self) -> bool:
         told = all(each.connected and each.complete for each in self._links.values())
         return self._known and told
-
-    def _absent(self) -> list[Link]:
-        """Who is away, after a moment's patience."""
-        self._wait(lambda: all(each.connected for each in self._links.values()))
-        with self._changed:
-            away = [each for each in self._links.values() if not each.connected]
-            now = self._clock()
-            gone = [link for link, since in self._missed.values() if now - since < MEMORY]
-        return away + gone
 
     def _nobody(self, backend_id: str, object_id: str) -> str:
         with self._changed:

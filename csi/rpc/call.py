@@ -7,14 +7,13 @@ call needs is here, once, so that no handler can forget it.
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -38,8 +37,14 @@ ANSWERING = 1.0
 # Which objects a call is about; looked for in the request and in the answer.
 OBJECTS = ("name", "volume_id", "source_volume_id", "snapshot_id", "group_snapshot_id")
 
+# What the Manage service answers with has its id in itself.
+RECORDS = ("volume", "snapshot")
+
 # Of a name in a line; longer ones are refused, but logged.
 LONGEST = 256
+
+# What a caller hears of a bug.
+BROKEN = "internal error, see the plugin's log"
 
 # Asked every few seconds for as long as a plugin lives: their lines would bury the others.
 ROUTINE = frozenset({"Probe", "GetCapacity", "NodeGetVolumeStats"})
@@ -141,8 +146,7 @@ class Around(ABC, Generic[Raw]):
             text = status.text(str(error))
             return Outcome(code, message=text, bug=bug, told=status.told(error))
         except Exception as error:  # noqa: BLE001 - the edge: what comes here is a bug, and logged
-            message = "internal error, see the plugin's log"
-            return Outcome(grpc.StatusCode.INTERNAL, message=message, bug=error)
+            return Outcome(grpc.StatusCode.INTERNAL, message=BROKEN, bug=error)
         return Outcome(grpc.StatusCode.OK, response)
 
     @abstractmethod
@@ -205,12 +209,20 @@ def _working_for(context: grpc.ServicerContext) -> Iterator[None]:
     spare = min(ANSWERING, remaining / 10)
     at = time.monotonic() + remaining - spare if remaining < FOREVER else None
     deadline = programs.deadline.set(at)
-    call_id = logs.call_id.set(secrets.token_hex(4))
+    call_id = logs.call_id.set(call_id_of(context))
     try:
         yield
     finally:
         logs.call_id.reset(call_id)
         programs.deadline.reset(deadline)
+
+
+def call_id_of(context: grpc.ServicerContext) -> str:
+    """The id of the call in the log: that of the process which passes it on, or a new one."""
+    # The stubs have it otherwise.
+    pairs = cast("Iterable[tuple[str, str | bytes]]", context.invocation_metadata() or ())
+    told = next((value for key, value in pairs if key == logs.CALL_KEY), "")
+    return logs.new_call_id(told if isinstance(told, str) else "")
 
 
 def serialized(response: Message | bytes) -> bytes:
@@ -228,13 +240,14 @@ def parse(request: Message, raw: bytes) -> None:
 
 
 def _objects(message: Message) -> dict[str, str]:
-    """Names and ids that the message, or a message in it, gives to its objects."""
+    """Names and ids that the message, or a message in it, gives to its objects; the outer word counts."""
     found: dict[str, str] = {}
     for field, value in message.ListFields():
         if field.name in OBJECTS and isinstance(value, str):
             found[field.name] = value[:LONGEST]
         elif isinstance(value, Message):
-            found |= _objects(value)
+            own = getattr(value, "id", "") if field.name in RECORDS else ""
+            found = ({f"{field.name}_id": own[:LONGEST]} if own else {}) | _objects(value) | found
     return found
 
 

@@ -15,6 +15,7 @@ from typing import cast
 
 import grpc
 
+from csi import logs
 from csi.rpc.endpoint import path, target
 from csi.rpc.status import HINDRANCE, KIND, Answered
 from csi.rpc.tls import Bundle, Certificates
@@ -73,7 +74,7 @@ class Peer:
         left = remaining()
         timeout = None if left is None else left + MARGIN
         with self._answering():
-            return self._line().unary(rpc)(request, timeout=timeout)
+            return self._line().unary(rpc)(request, timeout=timeout, metadata=_told())
 
     def send(self, rpc: str, requests: Iterator[bytes]) -> bytes:
         """The bytes of the answer to a stream of requests; raises as `forward`."""
@@ -143,3 +144,9 @@ class Peer:
         pairs = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
         behind = {key: str(value) for key, value in pairs}
         return Answered(code, text, behind.get(KIND, ""), behind.get(HINDRANCE, ""))
+
+
+def _told() -> tuple[tuple[str, str], ...]:
+    """What the other process has to know of the call that is passed on."""
+    call_id = logs.call_id.get()
+    return () if call_id == logs.NO_CALL else ((logs.CALL_KEY, call_id),)

@@ -8,7 +8,6 @@ work. Any other is told to end at its next message, and waited for.
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
@@ -20,7 +19,7 @@ from google.protobuf.message import Message
 
 from csi import logs
 from csi.rpc import checks, status
-from csi.rpc.call import Observer, Outcome, Rpc, parse, tell
+from csi.rpc.call import BROKEN, Observer, Outcome, Rpc, call_id_of, parse, tell
 from csi.rpc.door import Admit
 from csi.rpc.gate import Gate
 from drivers.errors import StorageError, Unavailable
@@ -39,7 +38,7 @@ class Stream:
     def __call__(self, raw: bytes, context: grpc.ServicerContext) -> Iterator[Message]:
         # A context of its own: what lies between two messages is gRPC's, and not this call's.
         inside = copy_context()
-        inside.run(logs.call_id.set, secrets.token_hex(4))
+        inside.run(logs.call_id.set, call_id_of(context))
         messages = self._observed(raw, context)
         try:
             while (message := inside.run(next, messages, None)) is not None:
@@ -53,7 +52,7 @@ class Stream:
         began = time.monotonic()
         request = self._rpc.request()
         self._observer.call_began()
-        outcome = Outcome(grpc.StatusCode.INTERNAL)  # without a name it is a bug, and gRPC logs it
+        outcome = Outcome(grpc.StatusCode.INTERNAL)
         try:
             yield from self._messages(request, raw, context)
             is_there = context.is_active()
@@ -65,14 +64,17 @@ class Stream:
             outcome = Outcome(status.code(error), message=status.text(str(error)))
             context.set_trailing_metadata(status.told(error))
             context.abort(outcome.code, outcome.message)
+        except Exception as error:  # noqa: BLE001 - the edge: what comes here is a bug, and logged
+            outcome = Outcome(grpc.StatusCode.INTERNAL, message=BROKEN, bug=error)
+            context.abort(outcome.code, outcome.message)
         finally:
             seconds = time.monotonic() - began
             tell(self._rpc, [request], outcome, seconds, self._level(outcome))
             self._observer.call_ended(self._rpc.path, outcome.code.name, seconds)
 
     def _level(self, outcome: Outcome) -> int:
-        if self._watches:
-            return logging.DEBUG
+        if outcome.bug:
+            return logging.ERROR
         expected = outcome.code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
         return logging.INFO if expected else logging.WARNING
 

@@ -74,6 +74,7 @@ class Backend(google.protobuf.message.Message):
     PROVISIONED_FIELD_NUMBER: builtins.int
     WIPING_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
+    WARNING_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name that the node's configuration gives it."""
     id: builtins.str
@@ -94,7 +95,9 @@ class Backend(google.protobuf.message.Message):
     """The bytes that its volumes were promised, and how many deleted ones still wait to be wiped."""
     wiping: builtins.int
     revision: builtins.str
-    """Changes when anything is added, removed or adopted: whoever keeps a list asks for it again."""
+    """Changes with everything in its storage, as the node saw it last: whoever keeps a list asks for it again."""
+    warning: builtins.str
+    """What a person must see to although it serves: a pool above its watermark. Empty if there is nothing."""
     @property
     def total(self) -> Global___Capacity: ...
     @property
@@ -120,9 +123,10 @@ class Backend(google.protobuf.message.Message):
         provisioned: builtins.int = ...,
         wiping: builtins.int = ...,
         revision: builtins.str = ...,
+        warning: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_data_ratio", b"_data_ratio", "_metadata_ratio", b"_metadata_ratio", "data_ratio", b"data_ratio", "free", b"free", "largest_volume", b"largest_volume", "metadata_ratio", b"metadata_ratio", "total", b"total"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_data_ratio", b"_data_ratio", "_metadata_ratio", b"_metadata_ratio", "data_ratio", b"data_ratio", "driver", b"driver", "driver_version", b"driver_version", "free", b"free", "id", b"id", "largest_volume", b"largest_volume", "metadata_ratio", b"metadata_ratio", "name", b"name", "provisioned", b"provisioned", "revision", b"revision", "snapshots", b"snapshots", "storage", b"storage", "total", b"total", "unhealthy", b"unhealthy", "volumes", b"volumes", "wiping", b"wiping"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_data_ratio", b"_data_ratio", "_metadata_ratio", b"_metadata_ratio", "data_ratio", b"data_ratio", "driver", b"driver", "driver_version", b"driver_version", "free", b"free", "id", b"id", "largest_volume", b"largest_volume", "metadata_ratio", b"metadata_ratio", "name", b"name", "provisioned", b"provisioned", "revision", b"revision", "snapshots", b"snapshots", "storage", b"storage", "total", b"total", "unhealthy", b"unhealthy", "volumes", b"volumes", "warning", b"warning", "wiping", b"wiping"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_data_ratio", b"_data_ratio"]) -> typing.Literal["data_ratio"] | None: ...
     @typing.overload
@@ -251,7 +255,7 @@ class Volume(google.protobuf.message.Message):
     may_be_deleted: builtins.bool
     """Whether DeleteVolume may delete it: always true for a volume made by Hearth."""
     in_use: builtins.bool
-    """Whether it is connected on this node: then it cannot be released."""
+    """Whether somebody on its node has it open, or is about to: then it cannot be released."""
     partial: builtins.bool
     """Whether an image is being copied into it, or was when that broke off: nobody can use it."""
     @property

@@ -31,7 +31,7 @@ def test_nobody_reads_what_a_deleted_volume_held(bench: Bench) -> None:
         bench.driver.delete_volume(volume.id)
 
 
-@checks("delete_volume", "terminate_connection")
+@checks("delete_volume", "terminate_connection", "volumes_in_use")
 def test_an_open_volume_is_neither_disconnected_nor_deleted(bench: Bench) -> None:
     volume = bench.create()
     bench.write(volume.id, pattern(1))
@@ -43,8 +43,10 @@ def test_an_open_volume_is_neither_disconnected_nor_deleted(bench: Bench) -> Non
                 bench.driver.delete_volume(volume.id)
             with pytest.raises(errors.InUse):
                 bench.driver.terminate_connection(volume.id)
+            assert list(bench.driver.volumes_in_use()) == [volume.id]
         assert device.read(SIZE) == pattern(1)
     bench.driver.terminate_connection(volume.id)
+    assert not bench.driver.volumes_in_use()
     bench.driver.delete_volume(volume.id)
     assert not bench.driver.list_volumes()
 

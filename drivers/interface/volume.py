@@ -14,7 +14,7 @@ Rules for all methods of all interfaces:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import BinaryIO, ClassVar
 
 import msgspec
@@ -149,6 +149,15 @@ class VolumeDriver(ABC):
     @abstractmethod
     def list_volumes(self) -> Sequence[Volume]:
         """All finished volumes in a stable order (by id)."""
+
+    def volumes_in_use(self) -> Collection[VolumeId]:
+        """The ids of the volumes that somebody on this node has open, or is about to open.
+
+        Called by lists, for people and for whoever lets go of a volume: deleting or releasing one of
+        these would raise `InUse`. This one says that nobody has any; replace it in every driver whose
+        volumes nodes connect.
+        """
+        return ()
 
     @abstractmethod
     def initialize_connection(self, volume_id: VolumeId) -> Connection:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -51,6 +51,12 @@ def find(file: Path) -> Path | None:
         if _backing(device) == wanted:
             return device
     return None
+
+
+def attached(files: Iterable[Path]) -> list[Path]:
+    """Those of ``files`` that are behind a loop device. The kernel's list of these is read once."""
+    tails = {_tail(Path(behind)) for _, behind in _behind()}
+    return [file for file in files if _tail(file) in tails and find(file)]
 
 
 def attach(file: Path) -> Path:
@@ -109,14 +115,21 @@ def _gone(device: Path, file: Path) -> bool:
 def _candidates(file: Path) -> Iterator[Path]:
     # Only devices whose file has this one's last names are opened: opening one that somebody is
     # detaching keeps it alive. The names above them differ between mount namespaces.
-    tail = "/" + "/".join(file.parts[-2:])
+    for device, behind in _behind():
+        if _tail(Path(behind)) == _tail(file):
+            yield device
+
+
+def _behind() -> Iterator[tuple[Path, str]]:
+    """Every loop device with the path of its file, as the kernel writes it."""
     for text in BLOCK_DEVICES.glob("loop*/loop/backing_file"):
-        try:
+        with suppress(OSError):  # it was detached meanwhile
             behind = text.read_text().rstrip("\n")
-        except OSError:  # it was detached meanwhile
-            continue
-        if behind.removesuffix(" (deleted)").endswith(tail):
-            yield Path("/dev") / text.parts[-3]
+            yield Path("/dev") / text.parts[-3], behind.removesuffix(" (deleted)")
+
+
+def _tail(file: Path) -> tuple[str, ...]:
+    return file.parts[-2:]
 
 
 def _configure(file: Path) -> Path:

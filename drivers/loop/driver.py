@@ -7,7 +7,7 @@ that the contract is not made of LVM. The directory is the whole state (`drivers
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -140,6 +140,11 @@ class LoopDriver(
     @renamed()
     def list_volumes(self) -> Sequence[Volume]:
         return [self._volume(entry) for entry in self._home.volumes.entries()]
+
+    @renamed()
+    def volumes_in_use(self) -> Collection[VolumeId]:
+        entries = {entry.file: entry for entry in self._home.volumes.entries()}
+        return [self._volume(entries[file]).id for file in devices.attached(entries)]
 
     @renamed()
     def initialize_connection(self, volume_id: VolumeId) -> Connection:

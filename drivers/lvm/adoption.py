@@ -28,7 +28,7 @@ from drivers.manageable import (
 )
 from drivers.model import Snapshot, Volume, VolumeMode
 
-OURS = frozenset({Hindrance.MANAGED, Hindrance.UNFINISHED})
+OURS = frozenset({Hindrance.MANAGED, Hindrance.IN_WORK, Hindrance.UNFINISHED})
 
 
 class Adoption:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,9 +33,18 @@ DRAFT = "draft"
 class Backups:
     """Copies the metadata of one volume group."""
 
-    def __init__(self, group: VolumeGroup, delay: float = DELAY) -> None:
+    def __init__(
+        self,
+        group: VolumeGroup,
+        delay: float = DELAY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.latest: datetime | None = None
+        """When the metadata were last copied, or found to be as they were in the last copy."""
         self._group = group
         self._delay = delay
+        self._clock = clock
+        self._changed: float | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._copied: Fingerprint | None = None
@@ -44,6 +55,13 @@ class Backups:
             self._group.touched.set()
             self._thread = threading.Thread(target=self._work, name="lvm-backup", daemon=True)
             self._thread.start()
+
+    def lag(self) -> float | None:
+        """For how many seconds a change has waited for its copy; None where no copies are made."""
+        if self._thread is None:
+            return None
+        changed = self._changed
+        return 0.0 if changed is None else self._clock() - changed
 
     def close(self) -> None:
         """Make the copy that is due, and no more."""
@@ -56,6 +74,7 @@ class Backups:
         pause = self._delay
         while not self._stopping.is_set():
             self._group.touched.wait()
+            self._changed = self._clock() if self._changed is None else self._changed
             self._stopping.wait(pause)
             try:
                 self._copy()
@@ -65,6 +84,7 @@ class Backups:
                 self._group.touched.set()
                 pause = min(2 * pause, LONGEST_DELAY)
             else:
+                self.latest, self._changed = datetime.now(UTC), None
                 pause = self._delay
 
     def _copy(self) -> None:

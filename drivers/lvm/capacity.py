@@ -36,6 +36,15 @@ class Fill:
     metadata: float
 
 
+@dataclass(frozen=True, slots=True)
+class Above:
+    """A watermark that a pool is above: what of it is too full, how full, and the mark. 0 to 1."""
+
+    what: str
+    fill: float
+    mark: float
+
+
 class Capacity:
     """The room of one volume group."""
 
@@ -64,6 +73,10 @@ class Capacity:
         for pool in self.pools(group):
             with suppress(Unavailable):
                 yield self.fill(pool)
+
+    def warning(self, group: Group) -> str:
+        """What is said of pools above a watermark, without numbers that change; empty if none is."""
+        return "; ".join(filter(None, (self._warned(pool) for pool in self.pools(group))))
 
     def promised(self, group: Group, pool: Lv) -> int:
         """The bytes of all volumes in the pool; snapshots share theirs and are not counted."""
@@ -225,12 +238,26 @@ class Capacity:
         return -(-self._group.options.reserve // group.extent)
 
     def _full(self, pool: Lv) -> str:
+        above = self._above(pool)
+        return f"{above.what} {above.fill:.1%} of {above.mark:.0%}" if above else ""
+
+    def _warned(self, pool: Lv) -> str:
+        with suppress(Unavailable):
+            if above := self._above(pool):
+                return (
+                    f"thin pool {self._group.name}/{pool.name} is above its watermark of"
+                    f" {above.mark:.0%} for {above.what}: nothing new is made in it; extend it or"
+                    " delete what is not needed"
+                )
+        return ""
+
+    def _above(self, pool: Lv) -> Above | None:
         fill, options = self.fill(pool), self._group.options
         if fill.data >= options.data_watermark:
-            return f"data {fill.data:.1%} of {options.data_watermark:.0%}"
+            return Above("data", fill.data, options.data_watermark)
         if fill.metadata >= options.metadata_watermark:
-            return f"metadata {fill.metadata:.1%} of {options.metadata_watermark:.0%}"
-        return ""
+            return Above("metadata", fill.metadata, options.metadata_watermark)
+        return None
 
 
 def _is_held(group: Group, lv: Lv) -> bool:

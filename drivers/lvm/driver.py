@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -25,16 +24,15 @@ from drivers.lvm.machine import Machine
 from drivers.lvm.manageable import Manageables
 from drivers.lvm.options import Layout, WipeOn
 from drivers.lvm.options import Options as LvmOptions
-from drivers.lvm.redundancy import Redundancy
 from drivers.lvm.release import Release
 from drivers.lvm.removal import Removal
-from drivers.lvm.report import Group
 from drivers.lvm.revert import Revert
 from drivers.lvm.snapshots import Snapshots
+from drivers.lvm.stats import Stats
 from drivers.lvm.volumes import Volumes
+from drivers.lvm.works import Works
 from drivers.manageable import AdoptionSpec, Page, Query, Reference, SnapshotAdoptionSpec
 from drivers.model import (
-    UNKNOWN,
     Connection,
     Content,
     Snapshot,
@@ -81,7 +79,6 @@ class LvmDriver(
         self._jobs = Jobs()
         self._capacity = Capacity(self._group)
         self._removal = Removal(self._group)
-        self._redundancy = Redundancy(self._group)
         self._connections = Connections(self._group)
         self._volumes = Volumes(self._group, self._capacity, self._removal, self._jobs)
         self._snapshots = Snapshots(self._group, self._volumes, self._removal)
@@ -93,12 +90,16 @@ class LvmDriver(
         self._revert = Revert(
             self._group, self._volumes, self._snapshots, self._removal, self._capacity
         )
-        self._manageables = Manageables(self._group, self._connections, run)
+        works = Works(self._group, self._jobs, self._removal, self._growth)
+        self._manageables = Manageables(self._group, self._connections, works, run)
         self._adoption = Adoption(self._group, self._volumes, self._snapshots, self._manageables)
         self._release = Release(
             self._group, self._volumes, self._snapshots, self._removal, self._revert
         )
         self._backups = Backups(self._group)
+        self._stats = Stats(
+            self, self._group, self._capacity, self._removal, self._jobs, self._backups
+        )
         self._began = False
 
     def _machine(self) -> Machine:
@@ -136,16 +137,7 @@ class LvmDriver(
         shape = layouts.shape(options, self._lvm_options)
         inventory = self._group.inventory
         now = inventory.recent(ASKING) if refresh else inventory.latest()
-        largest = self._capacity.largest(now, shape, ask=refresh)
-        stats = self._counted(now)
-        return replace(
-            stats,
-            total_capacity=self._capacity.total(now, shape),
-            free_capacity=self._capacity.free(now, shape),
-            provisioned_capacity=self._capacity.provisioned(now, shape),
-            max_volume_size=UNKNOWN if largest is None else largest,
-            allocation_unit=now.extent * shape.stripes,
-        )
+        return self._stats.told(now, shape, ask=refresh)
 
     def look(self) -> VolumeStats:
         # With an LVM configuration of its own: the other is in use by the process that serves.
@@ -155,29 +147,6 @@ class LvmDriver(
             beside._group.open()
             setup.check(beside._group)
             return beside.get_volume_stats({}, refresh=True)
-
-    def _counted(self, group: Group) -> VolumeStats:
-        catalogue = records.catalogue(group)
-        fills = list(self._capacity.fills(group))
-        return VolumeStats(
-            driver_version=self.VERSION,
-            vendor_name=self.VENDOR_NAME,
-            volume_backend_name=self.name,
-            storage_protocol=self.STORAGE_PROTOCOL,
-            total_capacity=0,
-            free_capacity=0,
-            data_ratio=max((fill.data for fill in fills), default=None),
-            metadata_ratio=max((fill.metadata for fill in fills), default=None),
-            volumes=len(catalogue.volumes),
-            snapshots=len(catalogue.snapshots),
-            wiping=self._removal.backlog(group),
-            unwipeable=self._removal.unwipeable,
-            wiped=self._removal.wiped,
-            missing_disks=group.missing,
-            degraded=self._redundancy.lost(group),
-            jobs=self._jobs.progress(),
-            unhealthy=self._group.trouble(group),
-        )
 
     def create_volume(self, spec: VolumeSpec) -> Volume:
         shape = layouts.shape(spec.options, self._lvm_options)
@@ -205,6 +174,11 @@ class LvmDriver(
         now = self._group.read()
         found = records.catalogue(now).volumes
         return [records.volume(now, found[key]) for key in sorted(found)]
+
+    def volumes_in_use(self) -> Collection[VolumeId]:
+        now = self._group.read()
+        volumes = records.catalogue(now).volumes.items()
+        return [VolumeId(f"{now.id}.{key}") for key, lv in volumes if self._group.is_open(lv)]
 
     def initialize_connection(self, volume_id: VolumeId) -> Connection:
         with self._group.alone() as now:

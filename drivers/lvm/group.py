@@ -68,13 +68,18 @@ class VolumeGroup:
             )
         headers = self._headers(devices)
         if self._inventory is None:
-            inventory = Inventory(self._lvm.report, headers.read)
+            inventory = Inventory(self._report, headers.read)
             inventory.fresh()
             self._inventory = inventory
         else:
             # Others read it at this moment: it stays, and looks at the disks of today.
             self._inventory.look_at(headers.read)
         return self.read()
+
+    def _report(self) -> Group:
+        # It is made because the group has changed: somebody else may have changed it.
+        self.touched.set()
+        return self._lvm.report()
 
     def stop(self) -> None:
         """From now on, what takes long ends at its next `tick`."""
@@ -140,6 +145,18 @@ class VolumeGroup:
             if self._lvm.was_killed:
                 self.revive(now)
             yield now
+        finally:
+            self._changing.release()
+
+    def between(self, patience: float) -> Group | None:
+        """The group at a moment at which nobody else in this process changes it.
+
+        None if that moment does not come within ``patience`` seconds.
+        """
+        if not self._changing.acquire(timeout=patience):
+            return None
+        try:
+            return self.read()
         finally:
             self._changing.release()
 

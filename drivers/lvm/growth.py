@@ -38,9 +38,22 @@ class Growth:
         self._group = group
         self._volumes = volumes
         self._capacity = capacity
+        self._growing: set[str] = set()
+
+    def grows(self, object_id: str) -> bool:
+        """Whether a call is growing that volume now."""
+        return object_id in self._growing
 
     def extend(self, identifier: str, new_size: int) -> Volume:
         """See `VolumeDriver.extend_volume`."""
+        object_id = self._group.object_id(identifier)
+        self._growing.add(object_id)
+        try:
+            return self._extend(identifier, new_size)
+        finally:
+            self._growing.discard(object_id)
+
+    def _extend(self, identifier: str, new_size: int) -> Volume:
         with self._group.changing() as now:
             self.finish(now, self._volumes.lv(now, identifier))
         with self._group.changing() as now:

@@ -9,6 +9,7 @@ nobody may take the group for well: the last failure is kept until something can
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -66,6 +67,11 @@ class Inventory:
     def shows(self, group: Group) -> bool:
         """Whether ``group`` is how it looks now. Runs no LVM."""
         return self._valid() is group
+
+    @property
+    def revision(self) -> str:
+        """Stands for the metadata as it was last seen, from memory; empty if it never was."""
+        return hashlib.sha256(b"".join(self._seen[0])).hexdigest()[:16] if self._seen else ""
 
     @property
     def trouble(self) -> str:

@@ -19,6 +19,7 @@ from drivers.lvm.connections import Connections
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.obstacles import Obstacles, is_snapshot, manager
 from drivers.lvm.report import Details, Group, Lv
+from drivers.lvm.works import Works
 from drivers.manageable import Hindrance, Manageable, Obstacle, Page, Query, Reference
 from drivers.paging import page
 from drivers.signatures import Look
@@ -29,11 +30,13 @@ Judge = Callable[[Group, Lv], Obstacle | None]
 class Manageables:
     """The logical volumes of one group as somebody finds them who may want them."""
 
-    def __init__(self, group: VolumeGroup, connections: Connections, run: Run) -> None:
+    def __init__(
+        self, group: VolumeGroup, connections: Connections, works: Works, run: Run
+    ) -> None:
         self._group = group
         self._connections = connections
         self._run = run
-        self.obstacles = Obstacles(group)
+        self.obstacles = Obstacles(group, works)
 
     def find(self, group: Group, reference: Reference) -> Lv:
         """The LV that is meant; raises `Invalid` for a reference to nothing, and `NotFound`."""

@@ -13,6 +13,7 @@ from drivers.errors import Invalid
 from drivers.lvm import devices, layouts, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.report import Group, Lv
+from drivers.lvm.works import Works, is_unfinished
 from drivers.manageable import Hindrance, Obstacle
 
 OURS = "hearth"
@@ -21,18 +22,18 @@ OTHERS: Mapping[str, str] = MappingProxyType(
 )
 """How a tag begins, and which program writes it. Drivers that only give names prove nothing by them."""
 POOLS = frozenset({"thin-pool", "cache-pool", "vdo-pool"})
-UNFINISHED = (names.CREATING, names.DELETING, names.TAIL, names.COPY)
 
 
 class Obstacles:
     """What speaks against bringing the volumes of one group in."""
 
-    def __init__(self, group: VolumeGroup) -> None:
+    def __init__(self, group: VolumeGroup, works: Works) -> None:
         self._group = group
+        self._works = works
 
     def of_volume(self, group: Group, lv: Lv) -> Obstacle | None:
         """What hinders ``lv`` from becoming a volume; None if nothing does."""
-        if (found := _managed(group, lv) or _inner(group, lv)) is not None:
+        if (found := self._managed(group, lv) or _inner(group, lv)) is not None:
             return found
         if is_snapshot(lv):
             return Obstacle(
@@ -43,7 +44,7 @@ class Obstacles:
 
     def of_snapshot(self, group: Group, lv: Lv) -> Obstacle | None:
         """What hinders ``lv`` from becoming a snapshot of a volume of ours; None if nothing does."""
-        if (found := _managed(group, lv) or _inner(group, lv)) is not None:
+        if (found := self._managed(group, lv) or _inner(group, lv)) is not None:
             return found
         if not is_snapshot(lv):
             return Obstacle(Hindrance.VOLUME, "it is no snapshot: bring it in as a volume")
@@ -54,6 +55,28 @@ class Obstacles:
                 " bring that in first",
             )
         return _claimed(group, lv) or self._state(group, lv) or self._readable(lv)
+
+    def _managed(self, group: Group, lv: Lv) -> Obstacle | None:
+        if manager(lv) != OURS:
+            return None
+        if is_unfinished(lv):
+            return self._unfinished(lv)
+        owner = f", brought in for {lv.fields['owner']}" if lv.fields.get("owner") else ""
+        kind = lv.fields.get("kind", "object")
+        return Obstacle(Hindrance.MANAGED, f"it is {kind} {group.id}.{lv.object_id} already{owner}")
+
+    def _unfinished(self, lv: Lv) -> Obstacle:
+        if self._works.has(lv):
+            return Obstacle(Hindrance.IN_WORK, "Hearth is making or removing it: wait for that")
+        if names.DELETING in lv.tags:
+            return Obstacle(
+                Hindrance.UNFINISHED,
+                "Hearth could not wipe it, and tries again: the log of this node says why",
+            )
+        return Obstacle(
+            Hindrance.UNFINISHED,
+            "Hearth began to make it and broke off; who asked for it finishes it by asking again",
+        )
 
     def _state(self, group: Group, lv: Lv) -> Obstacle | None:
         if group.missing or lv.health == "partial":
@@ -117,18 +140,6 @@ def manager(lv: Lv) -> str:
 def _foreign(lv: Lv) -> Iterator[tuple[str, str]]:
     for tag in sorted(lv.tags):
         yield from ((begin, tag) for begin in OTHERS if tag.startswith(begin))
-
-
-def _managed(group: Group, lv: Lv) -> Obstacle | None:
-    if manager(lv) != OURS:
-        return None
-    if any(tag.startswith(UNFINISHED) for tag in lv.tags):
-        return Obstacle(
-            Hindrance.UNFINISHED, "Hearth is making or removing it, or was when its process ended"
-        )
-    owner = f", brought in for {lv.fields['owner']}" if lv.fields.get("owner") else ""
-    kind = lv.fields.get("kind", "object")
-    return Obstacle(Hindrance.MANAGED, f"it is {kind} {group.id}.{lv.object_id} already{owner}")
 
 
 def _inner(group: Group, lv: Lv) -> Obstacle | None:

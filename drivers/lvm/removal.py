@@ -36,8 +36,8 @@ class Removal:
         self._handed: set[str] = set()  # UUIDs of what the last report may not show yet
         self.wiped = 0
         """The bytes that were wiped so far; what is wiped again counts again."""
-        self.unwipeable = 0
-        """How many could not be wiped when that was last tried; they are tried again."""
+        self.refused: frozenset[str] = frozenset()
+        """The UUIDs of what could not be wiped when that was last tried; it is tried again."""
 
     def start(self) -> None:
         """Begin with what an earlier process left."""
@@ -106,8 +106,8 @@ class Removal:
                 self._wipe(rest[0])
             except StorageError as error:  # the others go on
                 refused[rest[0].uuid] = error
-                self.unwipeable = max(self.unwipeable, len(refused))
-        self.unwipeable = len(refused)
+                self.refused |= {rest[0].uuid}
+        self.refused = frozenset(refused)
         for refusal in refused.values():
             raise refusal
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -163,6 +163,9 @@ class PlainDriver(VolumeDriver):
 
     def list_volumes(self) -> Sequence[Volume]:
         return self._volumes.all()
+
+    def volumes_in_use(self) -> Collection[VolumeId]:
+        return [VolumeId(each) for each in self._connected]
 
     def initialize_connection(self, volume_id: VolumeId) -> Connection:
         held = self._volumes.get(volume_id)

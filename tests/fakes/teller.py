@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from drivers.interface import volumedriver
 from drivers.model import GIB, Progress, VolumeStats
@@ -29,5 +30,7 @@ class TellingDriver(MemoryDriver):
             wiping=1,
             wiped=GIB,
             degraded=1,
+            copied=datetime.now(UTC),
+            uncopied=0.0,
             jobs=[Progress("copy", f"{self.options.backend_id}.1", done=GIB, total=2 * GIB)],
         )

@@ -24,6 +24,7 @@ class Lv:
     is_open: bool = False
     hindrance: str = ""
     origin: str = ""
+    usable: bool = True
     id: str = ""
     owner: str = ""
     csi_name: str = ""
@@ -40,6 +41,7 @@ class Node:
     group: str = "vg0"
     backend_id: str = "BACKEND1"
     lvs: dict[str, Lv] = field(default_factory=dict)
+    warning: str = ""
     orphans: list[pb.Orphan] = field(default_factory=list)
     changed: Callable[[str], None] = lambda _what: None
     """Told of every change that was made, before it is answered."""
@@ -89,6 +91,7 @@ class Manage:
             largest_volume=pb.Capacity(bytes=50 * GIB),
             volumes=len(volumes),
             revision=str(node.revision),
+            warning=node.warning,
         )
         return pb.WatchBackendsResponse(node=node.name, backends=[backend], complete=True)
 
@@ -239,7 +242,7 @@ class Manage:
             backend=self.node.backend,
             volume_id=self._origin_id(lv),
             size=lv.size,
-            usable=True,
+            usable=lv.usable,
             owner=lv.owner,
             reference=lv.name,
         )

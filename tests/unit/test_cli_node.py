@@ -67,10 +67,11 @@ def test_volumes_are_a_table_for_people(hearth: Hearth, managed: str) -> None:
     status, out, _ = hearth("volume", "list")
     heading, row = out.splitlines()
     assert status == 0
-    assert heading.split() == ["ID", "BACKEND", "SIZE", "CONTENT", "HOLDS", "PV", "CLAIM", "OWNER"]
-    assert row.split() == [
-        *(managed, "fast", "8.00", "MiB", "adopted", "ext4", "pv-1", "ns/claim", "administrator")
+    assert heading.split() == [
+        *("ID", "BACKEND", "SIZE", "CONTENT", "HOLDS", "USED", "PV", "CLAIM", "OWNER")
     ]
+    what = (managed, "fast", "8.00", "MiB", "adopted", "ext4", "no")
+    assert row.split() == [*what, "pv-1", "ns/claim", "administrator"]
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])

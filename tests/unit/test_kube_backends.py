@@ -44,6 +44,13 @@ def test_what_is_not_well_says_why() -> None:
     assert (absent["state"], absent["message"]) == ("Absent", "no group vg0")
 
 
+def test_a_warning_stays_while_a_backend_serves_nothing() -> None:
+    before = backends.status(told(warning="full"), Listing())
+    assert before["warning"] == "full"
+    assert backends.status(told(unhealthy="x"), Listing(), before)["warning"] == "full"
+    assert backends.status(told(), Listing(), before)["warning"] == ""
+
+
 def test_lists_are_bounded_and_counts_are_not() -> None:
     entries = [
         pb.Manageable(reference=pb.Reference(name=f"lv{number:03}"), safe=number % 2 == 0)
@@ -90,9 +97,11 @@ class OneBackend:
         return [pb.Orphan(reference=pb.Reference(name="half"), reason="creating")]
 
     def manageable_volumes(self, _request: pb.ListManageableRequest) -> list[pb.Manageable]:
-        return []
+        reference = pb.Reference(name="vol-1", uuid="u-1")
+        return [pb.Manageable(id="B.named", reference=reference), pb.Manageable()]
 
-    manageable_snapshots = manageable_volumes
+    def manageable_snapshots(self, _request: pb.ListManageableRequest) -> list[pb.Manageable]:
+        return []
 
 
 def persistent(handle: str, **status: str) -> Any:
@@ -106,7 +115,7 @@ def persistent(handle: str, **status: str) -> Any:
 def test_what_does_not_match_is_believed_after_a_while() -> None:
     now = 0.0
     comparison = Comparison("d", belief=100, clock=lambda: now)
-    known = Known({"B.gone": persistent("B.gone"), "C.other": persistent("C.other")}, frozenset())
+    known = Known({"B.gone": persistent("B.gone"), "C.other": persistent("C.other")}, {})
     storage: Any = OneBackend("B.nobodys")
     first = comparison.listed(storage, told(), known)
     assert (first.leftovers, first.lost) == ([], [])
@@ -119,6 +128,35 @@ def test_what_does_not_match_is_believed_after_a_while() -> None:
         ("snapshot", "NoVolumeSnapshotContent"),
     }
     assert [each.handle for each in later.lost] == ["B.gone"]
+
+
+def test_snapshots_that_cannot_be_read_are_found_with_their_contents() -> None:
+    comparison, content = Comparison("d"), persistent("B.s")
+    storage: Any = OneBackend()
+    [known] = comparison.listed(storage, told(), Known({}, {"B.s": content})).invalid
+    assert (known.handle, known.content) == ("B.s", content)
+    [nobodys] = comparison.listed(storage, told(), Known({}, None)).invalid
+    assert nobodys.content is None
+    storage.snapshots = lambda backend: [pb.Snapshot(id="B.s", usable=True)]
+    assert comparison.listed(storage, told(), Known({}, None)).invalid == []
+
+
+def test_what_is_left_over_has_the_name_that_the_storage_has_for_it() -> None:
+    comparison = Comparison("d", belief=0)
+    storage: Any = OneBackend("B.named", "B.nameless")
+    found = comparison.listed(storage, told(), Known({}, None)).leftovers
+    volumes = {(each.name, each.uuid) for each in found if each.kind == "volume"}
+    assert volumes == {("vol-1", "u-1"), ("B.nameless", "")}
+
+
+def test_part_of_an_image_is_no_volume_that_lacks_a_persistent_volume() -> None:
+    comparison = Comparison("d", belief=0)
+    storage: Any = OneBackend("B.part")
+    storage.volumes = lambda backend: [pb.Volume(id="B.part", partial=True)]
+    found = comparison.listed(storage, told(), Known({}, None))
+    assert [each.kind for each in found.leftovers] == ["unfinished"]
+    held = comparison.listed(storage, told(), Known({"B.part": persistent("B.part")}, None))
+    assert held.lost == []
 
 
 def test_what_is_right_again_begins_anew() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from csi.spec import manage_pb2 as pb
 from drivers.errors import AlreadyManaged, Exists, InUse, Invalid, NotFound, Unmanageable
 from drivers.manageable import Hindrance
-from drivers.model import MIB, VolumeId
+from drivers.model import MIB, Content, VolumeId
 from tests.fakes.management import Management, management
 
 DATA = b"precious" * 512
@@ -139,6 +140,20 @@ def test_a_volume_in_use_is_not_let_go_of(node: Management) -> None:
         node.client.unmanage_volume(pb.UnmanageVolumeRequest(volume_id=made.id))
 
 
+def test_a_volume_tells_whether_it_is_in_use(node: Management) -> None:
+    used, other = node.client.manage_volume(request()), node.image("idle", b"x" * 4 * MIB)
+    assert (used.in_use, other.in_use) == (False, False)
+    node.driver.initialize_connection(VolumeId(used.id))
+    assert {each.id: each.in_use for each in node.client.volumes()} == {
+        used.id: True,
+        other.id: False,
+    }
+    assert node.client.volume(used.id).in_use
+    assert node.client.manage_volume(request()).in_use
+    node.driver.terminate_connection(VolumeId(used.id))
+    assert not node.client.volume(used.id).in_use
+
+
 def test_a_snapshot_comes_after_its_volume_and_goes_before_it(node: Management) -> None:
     node.driver.lay("frozen", 8 * MIB, DATA, of="data")
     with pytest.raises(Unmanageable) as refused:
@@ -193,12 +208,27 @@ def test_what_was_never_finished_is_an_orphan(node: Management) -> None:
     assert (orphan.reference.name, orphan.reason, orphan.size) == ("halfway", "unfinished", MIB)
 
 
+def test_part_of_an_image_is_told_by_the_name_that_it_has(node: Management) -> None:
+    made = node.client.manage_volume(request())
+    volume = node.driver.get_volume(VolumeId(made.id))
+    part = replace(volume.properties, image="0" * 64)
+    node.driver._volumes.keep(replace(volume, properties=part, content=Content.BLANK))
+    [orphan] = node.client.orphans()
+    assert (orphan.id, orphan.reference.name, orphan.reason) == (made.id, "data", "partial")
+
+
 def test_backends_tell_their_storage_and_that_something_changed(node: Management) -> None:
     [before] = node.client.backends().backends
     assert before.storage == "vg-memory0"
     node.client.manage_volume(request())
     [after] = node.client.backends().backends
     assert after.revision != before.revision
+
+
+def test_a_warning_of_the_driver_reaches_whoever_watches(node: Management) -> None:
+    node.driver.moods.told = {"warning": "above its watermark", "revision": "r7"}
+    [backend] = node.client.backends().backends
+    assert (backend.warning, backend.revision) == ("above its watermark", "r7")
 
 
 def test_a_volume_goes_back_to_its_snapshot(node: Management) -> None:

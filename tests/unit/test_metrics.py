@@ -31,6 +31,8 @@ THIN = VolumeStats(
     wiped=5 * GIB,
     missing_disks=3,
     degraded=4,
+    copied=datetime(2026, 1, 1, tzinfo=UTC),
+    uncopied=4.5,
     jobs=[Progress("copy", "vg.1", done=10, total=30), Progress("copy", "vg.2", done=1, total=5)],
 )
 ODD = VolumeStats(
@@ -55,6 +57,19 @@ def scrape(metrics: Metrics) -> Samples:
     return found
 
 
+class Known:
+    """Two nodes, one of which answers."""
+
+    def connected(self) -> list[tuple[str, bool]]:
+        return [("n1", True), ("n2", False)]
+
+    def away(self) -> list[str]:
+        return ["n2"]
+
+    def calls(self) -> dict[tuple[str, ...], int]:
+        return {("n1", "/csi.v1.Controller/GetCapacity", "OK"): 7}
+
+
 def full() -> Metrics:
     """Metrics in which every family has a sample."""
     metrics = Metrics("1.2.3")
@@ -62,7 +77,7 @@ def full() -> Metrics:
     metrics.call_began()
     metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
-    metrics.show_nodes(lambda: [("n1", True), ("n2", False)])
+    metrics.show_nodes(Known())
     metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
     reconciles = Reconciles(metrics)
     reconciles.ended("VolumeImport", "done")
@@ -91,6 +106,8 @@ def test_a_backend_shows_what_it_knows() -> None:
         "wiped_bytes_total": 5 * GIB,
         "missing_disks": 3,
         "degraded": 4,
+        "metadata_copy_timestamp_seconds": 1767225600,
+        "metadata_uncopied_seconds": 4.5,
         "healthy": 1,
         "absent": 0,
     }
@@ -148,6 +165,9 @@ def test_which_nodes_are_connected_and_when_the_certificate_expires() -> None:
     samples = scrape(full())
     assert of(samples, "hearth_node_connected", node="n1") == 1
     assert of(samples, "hearth_node_connected", node="n2") == 0
+    assert of(samples, "hearth_nodes_away") == 1
+    called = {"node": "n1", "method": "/csi.v1.Controller/GetCapacity", "code": "OK"}
+    assert of(samples, "hearth_node_calls_total", **called) == 7
     assert of(samples, "hearth_certificate_expiry_timestamp_seconds") == 1893456000
 
 

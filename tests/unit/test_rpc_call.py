@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -13,10 +15,12 @@ import pytest
 
 from csi import logs
 from csi.metrics import Metrics
+from csi.rpc.call import OBJECTS
 from csi.rpc.client import SERVICES, Client
-from csi.spec import csi_pb2
+from csi.rpc.peer import Peer
+from csi.spec import csi_pb2, manage_pb2
 from drivers import exec as programs
-from drivers.errors import Busy, Exhausted
+from drivers.errors import Busy, Exhausted, InUse
 from tests.fakes.services import Controller, failing_with, refusal, serving
 
 
@@ -72,6 +76,19 @@ def test_a_call_makes_one_line_with_method_code_duration_and_objects(
     assert line["level"] == "INFO"
 
 
+def test_the_reference_page_names_every_member_of_a_line(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    with serving(tmp_path / "csi.sock", failing_with(KeyError("a bug"))) as client:
+        client.controller.CreateVolume(csi_pb2.CreateVolumeRequest(name="pvc-1"))
+        code_of(client, "broken")
+    page = (Path(__file__).parents[2] / "docs/reference/logs.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    told = {name for line in lines() for name in line} | set(OBJECTS) | {"kind", "result"}
+    assert documented == told
+
+
 def test_a_name_of_megabytes_makes_no_line_of_megabytes(
     tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
@@ -89,6 +106,105 @@ def test_what_is_asked_all_the_time_is_logged_at_debug_and_its_failure_is_not(
         code_of(client, "broken")
     assert [line["level"] for line in lines()] == ["DEBUG", "DEBUG", "WARNING"]
     assert lines()[-1]["message"].endswith("name='broken': full")
+
+
+@dataclass
+class Manage:
+    """The part of the service whose calls are streams, or have objects in objects."""
+
+    breaks: bool = False
+
+    def WatchBackends(self, _request: object) -> Iterator[manage_pb2.WatchBackendsResponse]:
+        yield manage_pb2.WatchBackendsResponse(node="n1")
+        if self.breaks:
+            raise KeyError("a bug")
+
+    def CopyVolumeToImage(
+        self, request: manage_pb2.CopyVolumeToImageRequest
+    ) -> Iterator[manage_pb2.CopyVolumeToImageResponse]:
+        yield manage_pb2.CopyVolumeToImageResponse(size=4)
+        if request.volume_id == "B.open":
+            raise InUse("B.open is open")
+
+    def CreateVolumeFromImage(
+        self,
+        _first: manage_pb2.CreateVolumeFromImageRequest,
+        _rest: Iterator[manage_pb2.CreateVolumeFromImageRequest],
+    ) -> manage_pb2.CreateVolumeFromImageResponse:
+        return manage_pb2.CreateVolumeFromImageResponse(volume=manage_pb2.Volume(id="B.made"))
+
+    def ManageVolume(
+        self, _request: manage_pb2.ManageVolumeRequest
+    ) -> manage_pb2.ManageVolumeResponse:
+        return manage_pb2.ManageVolumeResponse(volume=manage_pb2.Volume(id="B.made"))
+
+
+def test_streamed_calls_make_one_line_too(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    copy = manage_pb2.CopyVolumeToImageRequest
+    head = manage_pb2.CreateVolumeFromImageRequest(head=manage_pb2.ImageHead(name="golden"))
+    with serving(tmp_path / "csi.sock", Manage()) as client:
+        list(client.manage.WatchBackends(manage_pb2.WatchBackendsRequest()))
+        list(client.manage.CopyVolumeToImage(copy(volume_id="B.v")))
+        refusal(
+            lambda asked, **_: list(client.manage.CopyVolumeToImage(asked)),
+            copy(volume_id="B.open"),
+        )
+        client.manage.CreateVolumeFromImage(iter([head]))
+    found = lines()
+    assert [each["method"].rpartition("/")[2] for each in found] == [
+        *("WatchBackends", "CopyVolumeToImage", "CopyVolumeToImage", "CreateVolumeFromImage")
+    ]
+    assert [(each["code"], each["level"]) for each in found] == [
+        *(("OK", "INFO"), ("OK", "INFO"), ("FAILED_PRECONDITION", "WARNING"), ("OK", "INFO"))
+    ]
+    assert [each.get("volume_id") for each in found] == [None, "B.v", "B.open", "B.made"]
+    assert found[-1]["name"] == "golden"
+    assert all(0 <= each["seconds"] < 5 for each in found)
+
+
+def test_a_bug_in_a_stream_is_told_as_one(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    with serving(tmp_path / "csi.sock", Manage(breaks=True)) as client:
+        told = refusal(
+            lambda asked, **_: list(client.manage.WatchBackends(asked)),
+            manage_pb2.WatchBackendsRequest(),
+        )
+    assert told == (grpc.StatusCode.INTERNAL, "internal error, see the plugin's log")
+    [line] = lines()
+    assert (line["code"], line["level"]) == ("INTERNAL", "ERROR")
+    assert "KeyError" in line["exception"]
+
+
+def test_the_name_of_a_call_is_its_own_and_not_that_of_what_it_refers_to(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    request = manage_pb2.ManageVolumeRequest(
+        name="import-1", reference=manage_pb2.Reference(name="data")
+    )
+    with serving(tmp_path / "csi.sock", Manage()) as client:
+        client.manage.ManageVolume(request)
+    [line] = lines()
+    assert (line["name"], line["volume_id"]) == ("import-1", "B.made")
+
+
+def test_a_call_that_is_passed_on_keeps_its_id(tmp_path: Path) -> None:
+    with logged_text() as stream, serving(tmp_path / "csi.sock", Controller()):
+        peer = Peer("n1", f"unix://{tmp_path}/csi.sock", None)
+        request = csi_pb2.CreateVolumeRequest(name="a").SerializeToString()
+        token = logs.call_id.set("0123abcd")
+        peer.forward("/csi.v1.Controller/CreateVolume", request)
+        logs.call_id.set("no id of ours")
+        peer.forward("/csi.v1.Controller/CreateVolume", request)
+        logs.call_id.reset(token)
+        peer.forward("/csi.v1.Controller/CreateVolume", request)
+        peer.close()
+    told = [line.split()[2] for line in stream.getvalue().splitlines()]
+    assert told[0] == "[0123abcd]"
+    assert all(re.fullmatch(r"\[[0-9a-f]{8}\]", each) for each in told)
+    assert len(set(told)) == 3
 
 
 def test_every_line_of_a_call_carries_its_id(tmp_path: Path) -> None:

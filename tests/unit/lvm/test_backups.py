@@ -19,15 +19,21 @@ from tests.fakes.lvm import FakeLvm, Process
 from tests.fakes.lvm.driver import life
 
 
+def opened(lvm: FakeLvm, process: Process, folder: Path) -> VolumeGroup:
+    """A group of which no copies are made yet."""
+    keys = {"runtimeDirectory": str(lvm.directory / "run"), "backupDirectory": str(folder)}
+    group = VolumeGroup("backend", check({"volumeGroup": "vg", **keys}, Options), process,
+                        process.machine)  # fmt: skip
+    group.open()
+    return group
+
+
 @contextmanager
 def copying(
     lvm: FakeLvm, process: Process, folder: Path, delay: float = 0.2
 ) -> Iterator[VolumeGroup]:
     """A group of which copies are made while the block lasts."""
-    keys = {"runtimeDirectory": str(lvm.directory / "run"), "backupDirectory": str(folder)}
-    group = VolumeGroup("backend", check({"volumeGroup": "vg", **keys}, Options), process,
-                        process.machine)  # fmt: skip
-    group.open()
+    group = opened(lvm, process, folder)
     backups = Backups(group, delay)
     backups.start()
     try:
@@ -72,6 +78,42 @@ def test_a_change_is_followed_by_a_copy_and_many_by_one(lvm: FakeLvm, tmp_path: 
         assert runs(process) == 2
     assert runs(process) == 2
     assert (folder / "vg").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_anybody_changed_is_copied_once_it_is_seen(lvm: FakeLvm, tmp_path: Path) -> None:
+    process = Process(lvm)
+    with copying(lvm, process, tmp_path) as group:
+        until(lambda: runs(process) == 1)
+        lvm.run(["lvm", "lvchange", "--addtag", "by-hand", "--", "vg/pool"])
+        group.read()
+        until(lambda: f"seqno = {lvm.state.seqno}\n" in copies(tmp_path)[-1].read_text())
+
+
+def test_how_long_a_change_has_waited_for_its_copy_is_told(
+    lvm: FakeLvm, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, group = [1000.0], opened(lvm, Process(lvm), tmp_path)
+    (tmp_path / "vg").touch()
+    backups = Backups(group, 0.05, lambda: now[0])
+    assert backups.lag() is None
+    backups.start()
+    until(lambda: "could not be copied to a file" in caplog.text)
+    now[0] += 700.0
+    assert (backups.lag(), backups.latest) == (700.0, None)
+    (tmp_path / "vg").unlink()
+    until(lambda: backups.latest)
+    until(lambda: backups.lag() == 0.0)
+    backups.close()
+    group.close()
+
+
+def test_the_driver_tells_of_its_copies(lvm: FakeLvm, tmp_path: Path) -> None:
+    with life(lvm, backupDirectory=str(tmp_path)) as alive:
+        stats = alive.driver.get_volume_stats({}, refresh=False)
+        assert stats.uncopied is not None
+        alive.driver._backups.close()
+        stats = alive.driver.get_volume_stats({}, refresh=False)
+        assert stats.copied is not None
 
 
 def test_the_copy_that_is_due_is_made_at_the_end(lvm: FakeLvm, tmp_path: Path) -> None:

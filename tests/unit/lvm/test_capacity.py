@@ -148,6 +148,31 @@ def test_above_a_watermark_there_is_no_room(lvm: FakeLvm, fill: str, told: str) 
         alive.driver.delete_volume(volume.id)
 
 
+@pytest.mark.parametrize(
+    ("fills", "told"),
+    [
+        (("1 16/2048 973/1024", "1 16/2048 1000/1024"), "watermark of 95% for data: nothing new"),
+        (
+            ("1 1434/2048 0/1024", "1 1500/2048 9/1024"),
+            "watermark of 70% for metadata: nothing new",
+        ),
+    ],
+)
+def test_a_warning_has_the_same_words_while_a_pool_is_above_its_watermark(
+    lvm: FakeLvm, fills: tuple[str, str], told: str
+) -> None:
+    with life(lvm, **POOL) as alive:
+        assert stats(alive).warning == ""
+        lvm.fill = fills[0]
+        first = stats(alive).warning
+        lvm.fill = fills[1]
+        assert first.startswith("thin pool vg/pool is above its ")
+        assert told in first
+        assert stats(alive).warning == first
+        lvm.fill = "Fail"
+        assert stats(alive).warning == ""
+
+
 @pytest.mark.parametrize("fill", ["1 16/2048 972/1024", "1 1433/2048 0/1024"])
 def test_below_the_watermarks_there_is(lvm: FakeLvm, fill: str) -> None:
     lvm.fill = fill

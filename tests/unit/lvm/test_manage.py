@@ -234,6 +234,29 @@ def test_parts_are_listed_as_what_they_are(alive: Life) -> None:
             alive.driver.manage_existing(SPEC, Reference(name))
 
 
+def test_the_revision_follows_whoever_changes_the_group(alive: Life) -> None:
+    def revision() -> str:
+        return alive.driver.get_volume_stats({}, refresh=True).revision
+
+    before = revision()
+    assert before
+    assert revision() == before
+    lv = by_hand(alive.lvm, kind="thin")
+    after = revision()
+    assert after != before
+    alive.lvm.run(["lvm", "lvchange", "--addtag", "mine", "--", f"vg/{lv.name}"])
+    assert revision() not in (before, after)
+
+
+def test_an_open_volume_is_told_as_in_use(alive: Life) -> None:
+    volume, _other = alive.volume("used"), alive.volume("idle")
+    alive.driver.initialize_connection(volume.id)
+    assert list(alive.driver.volumes_in_use()) == []
+    alive.lvm.device(alive.lvm.object(volume.id)).opened = 1
+    assert list(alive.driver.volumes_in_use()) == [volume.id]
+    alive.lvm.device(alive.lvm.object(volume.id)).opened = 0
+
+
 def test_a_missing_disk_hinders_everything(alive: Life) -> None:
     by_hand(alive.lvm)
     alive.lvm.state.disks["/dev/sdd"].missing = True

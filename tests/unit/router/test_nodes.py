@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 
+import grpc
 import pytest
 
 from csi.router.nodes import Nodes
@@ -25,11 +27,14 @@ class Phone:
         self.name = name
         self.address = address
         self.heard: list[tuple[str, bytes]] = []
+        self.refuses: Exception | None = None
         self.said: SimpleQueue[manage_pb2.WatchBackendsResponse | None] = SimpleQueue()
         self.closed = threading.Event()
 
     def forward(self, rpc: str, request: bytes) -> bytes:
         self.heard.append((rpc, request))
+        if self.refuses:
+            raise self.refuses
         return b"the answer"
 
     def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]:
@@ -86,6 +91,41 @@ def test_a_request_is_passed_on_byte_for_byte(exchange: Exchange) -> None:
     assert controller.DeleteVolume(request, raw) == b"the answer"
     assert exchange.phones["n2"].heard == [("/csi.v1.Controller/DeleteVolume", raw)]
     assert not exchange.phones["n1"].heard
+
+
+def test_calls_are_counted_by_node_method_and_code(exchange: Exchange) -> None:
+    controller = Controller(exchange.nodes, "topology.hearth-csi.io/node", [])
+    request = pb.DeleteVolumeRequest(volume_id="two.v")
+    for _ in range(2):
+        controller.DeleteVolume(request, request.SerializeToString())
+    exchange.phones["n2"].refuses = Answered(grpc.StatusCode.ABORTED, "another one runs")
+    with pytest.raises(Answered):
+        controller.DeleteVolume(request, request.SerializeToString())
+    exchange.phones["n2"].refuses = KeyError("a bug")
+    with pytest.raises(KeyError):
+        controller.DeleteVolume(request, request.SerializeToString())
+    method = "/csi.v1.Controller/DeleteVolume"
+    assert exchange.nodes.calls() == {
+        ("n2", method, "OK"): 2,
+        ("n2", method, "ABORTED"): 1,
+        ("n2", method, "INTERNAL"): 1,
+    }
+    exchange.announce("n1")
+    assert exchange.nodes.calls() == {}
+
+
+def test_who_is_away_is_told_without_waiting_for_anybody(exchange: Exchange) -> None:
+    assert (exchange.nodes.connected(), exchange.nodes.away()) == ([("n1", True), ("n2", True)], [])
+    exchange.phones["n1"].hangs_up()
+    eventually(lambda: exchange.connected("n2"))
+    began = time.monotonic()
+    assert [each.name for each in exchange.nodes.away()] == ["n1"]
+    assert time.monotonic() - began < 0.5
+    exchange.announce("n2")
+    assert exchange.nodes.connected() == [("n2", True)]
+    assert [each.name for each in exchange.nodes.away()] == ["n1"]
+    exchange.now = 301.0
+    assert exchange.nodes.away() == []
 
 
 def test_disks_that_moved_are_found_on_their_new_node(exchange: Exchange) -> None:
