@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from csi.app import version
-from csi.app.identity import certificate_name, plugin
+from csi.app.identity import plugin
 from csi.app.life import GRACE, App, Status, pages
+from csi.app.nodes import reach
 from csi.controller.group_servicer import announces
 from csi.controller.servicer import announced
 from csi.metrics import Metrics
@@ -19,9 +20,7 @@ from csi.router.servicer import Controller
 from csi.rpc import endpoint
 from csi.rpc.endpoint import UnixSocket
 from csi.rpc.identity import Identity
-from csi.rpc.peer import Peer
 from csi.rpc.server import Server
-from csi.rpc.tls import Certificates
 from csi.settings import ControllerSettings
 from csi.web import Web
 from drivers.interface import VolumeDriver
@@ -89,15 +88,7 @@ def build(
     used.
     """
     metrics = Metrics(version())
-    certificates = Certificates(serving.tls)
-    metrics.show_expiry(lambda: certificates.current().expires)
-    identity = certificate_name("node", settings.driver_name)
-
-    def connect(name: str, address: str) -> Peer:
-        return Peer(name, address, certificates, identity)
-
-    nodes = Nodes(connect)
-    metrics.show_nodes(nodes)
+    nodes = reach(settings.driver_name, serving.tls, metrics)
     # Sidecars begin when this is ready, and nodes may come later.
     status = Status(lambda: True)
     rpcs, groups = announced(drivers.values(), alpha=False), announces(drivers.values())

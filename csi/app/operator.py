@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from csi.app import version
 from csi.app.controller import Discovery
-from csi.app.identity import certificate_name
 from csi.app.life import GRACE, App, Status, pages
+from csi.app.nodes import reach
 from csi.kube.api import Api
 from csi.kube.events import Events, now
 from csi.kube.handlers import Desk, Work, register
@@ -29,8 +29,6 @@ from csi.kube.snapshot_releases import SnapshotReleases
 from csi.kube.world import World
 from csi.metrics import Metrics, Reconciles
 from csi.router.nodes import Nodes
-from csi.rpc.peer import Peer
-from csi.rpc.tls import Certificates
 from csi.settings import ControllerSettings
 from csi.web import Answer, Web
 
@@ -81,15 +79,7 @@ def build(
     used.
     """
     metrics = Metrics(version())
-    certificates = Certificates(serving.tls)
-    metrics.show_expiry(lambda: certificates.current().expires)
-    identity = certificate_name("node", settings.driver_name)
-
-    def peer(name: str, address: str) -> Peer:
-        return Peer(name, address, certificates, identity)
-
-    nodes = Nodes(peer)
-    metrics.show_nodes(nodes)
+    nodes = reach(settings.driver_name, serving.tls, metrics)
     api = Api(connect)
     events = Events(api, settings.driver_name, now)
     world = World(api, nodes, events, settings.driver_name, settings.topology_key)

@@ -13,7 +13,6 @@ vanish. Whatever is found half made or half removed is removed, all of it.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -229,9 +228,9 @@ class GroupSnapshots:
         active = (self._group.device(lv) for lv in origins)
         uses = [devices.use(device) for device in active if device is not None]
         if mounted := [use.mounted or use.frozen for use in uses if use.mounted or use.frozen]:
-            self._group.run_beside(["sync", "--file-system", "--", *map(os.fspath, mounted)])
+            self._group.run_beside(["sync", "--file-system", "--", *map(str, mounted)])
         if raw := [use.raw for use in uses if use.raw]:
-            self._group.run_beside(["sync", "--", *map(os.fspath, raw)])
+            self._group.run_beside(["sync", "--", *map(str, raw)])
 
 
 def _members(group: Group, cut_id: str) -> list[Lv]:
