@@ -92,7 +92,7 @@ def restored(snapshot: str) -> str:
     """A claim restored from a snapshot, and the pod user-1 on it."""
     claim, pod = yaml.safe_load_all(numbered("user", 1))
     source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": snapshot}
-    claim["spec"]["dataSource"] = source
+    claim["spec"] |= {"dataSource": source, "storageClassName": "hearth-immediate"}
     claim["spec"]["resources"]["requests"]["storage"] = "64Mi"
     pod["spec"]["securityContext"] = {}
     return yaml.safe_dump_all([claim, pod])
