@@ -42,13 +42,19 @@ def make_namespace(kubectl: Kubectl) -> None:
 def kubectl(namespace: Kubectl, nodes: list[str]) -> Iterator[Kubectl]:
     """The namespace, empty; and afterwards it is empty again, with no volume left on any node."""
     yield namespace
-    for kind in ("pods", "volumegroupsnapshots", "volumesnapshots", "persistentvolumeclaims"):
-        if names := namespace.names(kind):
-            namespace.delete(kind, *names)
+    clear(namespace, "pods", "volumegroupsnapshots", "volumesnapshots", "persistentvolumeclaims")
     until(lambda: not ours(namespace), "no PersistentVolume of Hearth is left")
     for node in nodes:
         until(lambda n=node: not cluster.volumes(n), f"no logical volume is left on {node}")
         assert cluster.mounts(node) == []
+
+
+def clear(kubectl: Kubectl, *kinds: str) -> None:
+    """Delete everything of these kinds, all at once: a snapshot that a claim is made from waits for it."""
+    for kind in kinds:
+        kubectl("delete", kind, "--all", "--wait=false", "--grace-period=1")
+    for kind in kinds:
+        until(lambda kind=kind: not kubectl.names(kind), f"no {kind} are left")
 
 
 def ours(kubectl: Kubectl) -> set[str]:

@@ -9,11 +9,14 @@ import pytest
 import yaml
 
 from tests.e2e import cluster
-from tests.e2e.conftest import ours
+from tests.e2e.conftest import clear, ours
 from tests.e2e.kubectl import EXAMPLES, Kubectl, until
 from tests.e2e.test_faults import numbered
 
-OWN_KINDS = ("snapshotreleases", "snapshotimports", "volumereleases", "volumeimports")
+KINDS = (
+    *("pods", "persistentvolumeclaims", "volumesnapshots"),
+    *("snapshotreleases", "snapshotimports", "volumereleases", "volumeimports"),
+)
 MAKE = {
     "thick": "lvm lvcreate --quiet --yes --wipesignatures n --size {} --name archive hearth",
     "thin": "lvm lvcreate --quiet --yes --virtualsize {} --thinpool pool --name archive hearth",
@@ -69,9 +72,7 @@ def content(node: str) -> str:
 def tidy(kubectl: Kubectl, nodes: list[str]) -> Iterator[None]:
     """Nothing of it stays, in the cluster or on the node."""
     yield
-    for kind in ("pods", "volumesnapshots", "persistentvolumeclaims", *OWN_KINDS):
-        for name in kubectl.names(kind):
-            kubectl.delete(kind, name)
+    clear(kubectl, *KINDS)
     # What failed after it was bound is kept, and would be in the way of every test after it.
     for name in ours(kubectl):
         kubectl.delete("persistentvolume", name)
