@@ -76,7 +76,9 @@ class Stream:
         if outcome.bug:
             return logging.ERROR
         expected = outcome.code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED)
-        return logging.INFO if expected else logging.WARNING
+        # The server's end is the usual one of a stream that watches.
+        ended = self._watches and outcome.code is grpc.StatusCode.UNAVAILABLE
+        return logging.INFO if expected or ended else logging.WARNING
 
     def _messages(
         self, request: Message, raw: bytes, context: grpc.ServicerContext

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from csi.kube.api import Taken
@@ -86,6 +88,16 @@ def test_a_snapshot_that_cannot_be_read_is_told_of_its_content_or_of_the_backend
         ("Backend", "n1.fast", "SnapshotInvalid", 1),
         ("VolumeSnapshotContent", "content-1", "SnapshotInvalid", 1),
     ]
+
+
+def test_the_reference_page_names_every_reason() -> None:
+    teller, objects = notices()
+    invalid = [Invalid("B.s", None)]
+    teller.listed(backend(), Listing(), Listing(leftovers=[LEFT], lost=[GONE], invalid=invalid))
+    teller.written(backend(warning=POOL), {})
+    page = (Path(__file__).parents[2] / "docs/reference/events.md").read_text()
+    documented = set(re.findall(r"^\| [^|]*Backend \| `(\w+)`", page, re.MULTILINE))
+    assert documented == {reason for _, _, reason, _ in objects.told()}
 
 
 def test_what_is_left_over_or_lost_is_told_when_it_is_new() -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from csi import logs
 from csi.metrics import Metrics
 from csi.rpc.call import OBJECTS
 from csi.rpc.client import SERVICES, Client
+from csi.rpc.endpoint import UnixSocket
 from csi.rpc.peer import Peer
+from csi.rpc.server import Server
 from csi.spec import csi_pb2, manage_pb2
 from drivers import exec as programs
 from drivers.errors import Busy, Exhausted, InUse
+from tests.fakes.cluster import eventually
 from tests.fakes.services import Controller, failing_with, refusal, serving
 
 
@@ -113,9 +117,13 @@ class Manage:
     """The part of the service whose calls are streams, or have objects in objects."""
 
     breaks: bool = False
+    watches: bool = False
 
-    def WatchBackends(self, _request: object) -> Iterator[manage_pb2.WatchBackendsResponse]:
+    def WatchBackends(self, _request: object) -> Iterator[manage_pb2.WatchBackendsResponse | None]:
         yield manage_pb2.WatchBackendsResponse(node="n1")
+        while self.watches:
+            time.sleep(0.05)
+            yield None
         if self.breaks:
             raise KeyError("a bug")
 
@@ -162,6 +170,21 @@ def test_streamed_calls_make_one_line_too(
     assert [each.get("volume_id") for each in found] == [None, "B.v", "B.open", "B.made"]
     assert found[-1]["name"] == "golden"
     assert all(0 <= each["seconds"] < 5 for each in found)
+
+
+def test_that_a_watch_ends_with_its_server_is_nothing_to_warn_of(
+    tmp_path: Path, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    at = tmp_path / "csi.sock"
+    server = Server(UnixSocket(at), [Manage(watches=True)], Metrics("1.2.3"))
+    server.start()
+    with Client(f"unix://{at}") as client:
+        told = iter(client.manage.WatchBackends(manage_pb2.WatchBackendsRequest()))
+        assert next(told).node == "n1"
+        server.stop(5)
+        eventually(lines)
+    [line] = lines()
+    assert (line["code"], line["level"]) == ("UNAVAILABLE", "INFO")
 
 
 def test_a_bug_in_a_stream_is_told_as_one(

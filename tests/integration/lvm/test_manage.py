@@ -63,6 +63,29 @@ def test_a_volume_made_by_hand_is_brought_in_staged_and_let_go(
         assert (folder / "file").read_bytes() == byhand.CONTENT
 
 
+def test_what_is_open_and_what_somebody_changed_is_told(backend: Backend) -> None:
+    driver = backend.driver
+
+    def revision() -> str:
+        return driver.get_volume_stats({}, refresh=True).revision
+
+    byhand.make("mine", thin=True)
+    volume = driver.manage_existing(byhand.spec(), byhand.named("mine"))
+    before = revision()
+    assert before == revision() != ""
+    byhand.make("theirs", thin=True)
+    assert revision() != before
+    connection = driver.initialize_connection(volume.id)
+    assert list(driver.volumes_in_use()) == []
+    with connection.path.open("rb"):
+        assert list(driver.volumes_in_use()) == [volume.id]
+    with byhand.mounted(connection.path):
+        assert list(driver.volumes_in_use()) == [volume.id]
+    assert list(driver.volumes_in_use()) == []
+    driver.terminate_connection(volume.id)
+    driver.unmanage(volume.id, None)
+
+
 def staged_file(backend: Backend, volume: Volume, root: Path) -> bytes:
     """What a pod would find, after it wrote something of its own."""
     run, staging = Host(), root / "staging"
