@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from drivers.backends import Backend, Backends
-from drivers.errors import Absent
+from drivers.errors import Absent, Invalid
 from drivers.interface import ManageDriver, ManageSnapshotsDriver, VolumeDriver
 from drivers.locks import Locks
 from drivers.manageable import Hindrance, Manageable, Page, Query, Reference
@@ -43,8 +43,11 @@ class Orphans:
     def all(self, backend: str = "") -> Iterator[Orphan]:
         """Those of the backend of that name, or of every one that is here.
 
-        Raises `Unavailable` for one that cannot tell.
+        Raises `Unavailable` for one that cannot tell, and `Invalid` if there is none of that name.
         """
+        if backend and backend not in self._backends.by_name:
+            known = ", ".join(self._backends.by_name)
+            raise Invalid(f"there is no backend {backend!r}; those of this node are: {known}")
         for each in self._backends:
             if backend in ("", each.name):
                 with suppress(Absent):

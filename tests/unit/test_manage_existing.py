@@ -204,6 +204,8 @@ def test_what_is_there_is_listed_in_pages_with_reasons(node: Management) -> None
 def test_what_was_never_finished_is_an_orphan(node: Management) -> None:
     assert list(node.client.orphans()) == []
     node.driver.lay("halfway", MIB, unfinished=True)
+    with pytest.raises(Invalid, match="there is no backend 'slow'; those of this node are: fast"):
+        list(node.client.orphans("slow"))
     [orphan] = node.client.orphans("fast")
     assert (orphan.reference.name, orphan.reason, orphan.size) == ("halfway", "unfinished", MIB)
 
