@@ -6,7 +6,7 @@ request asks for is compared and refused here, before a driver does anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 
 from csi.controller import abilities
@@ -65,11 +65,13 @@ class Groups:
         """
         if not is_id(group_snapshot_id):
             return
-        with self._locks.hold(group_snapshot_id, *snapshot_ids):
-            driver = self._backends.of(group_snapshot_id)
-            if isinstance(driver, GroupDriver):
-                with suppress(NotFound):
-                    self.snapshot(group_snapshot_id, snapshot_ids)
+        driver = self._backends.of(group_snapshot_id)
+        if isinstance(driver, GroupDriver):
+            members: list[str] = []
+            with suppress(NotFound):
+                found = self.snapshot(group_snapshot_id, snapshot_ids)
+                members = [each.id for each in found.snapshots]
+            with self._locks.hold(group_snapshot_id, *members):
                 driver.delete_group_snapshot(GroupSnapshotId(group_snapshot_id))
 
     # Groups that last
@@ -145,7 +147,7 @@ class Groups:
 
 
 def _of_volumes(found: GroupSnapshot, name: str, volume_ids: Sequence[str]) -> GroupSnapshot:
-    if found.usable and found.volume_ids != set(volume_ids):
+    if _differ(found, found.volume_ids, set(volume_ids)):
         raise Exists(
             f"group snapshot {name!r} exists as {found.id} of volumes"
             f" {', '.join(sorted(found.volume_ids))}: delete it first, or use another name"
@@ -156,10 +158,13 @@ def _of_volumes(found: GroupSnapshot, name: str, volume_ids: Sequence[str]) -> G
 def _refuse_others(found: GroupSnapshot, snapshot_ids: Collection[str]) -> None:
     """CSI: a driver that can tell that the list is another one says so."""
     members = {each.id for each in found.snapshots}
-    # Of one that somebody took a member from, the caller still knows that.
-    other = members != set(snapshot_ids) if found.usable else not members <= set(snapshot_ids)
-    if snapshot_ids and other:
+    if snapshot_ids and _differ(found, members, set(snapshot_ids)):
         raise Invalid(
             f"the members of group snapshot {found.id} are {', '.join(sorted(members))}, not"
             f" {', '.join(sorted(snapshot_ids))}"
         )
+
+
+def _differ(found: GroupSnapshot, has: Set[str], told: Set[str]) -> bool:
+    # Of one that somebody took a member from, the caller still knows that.
+    return has != told if found.usable else not has <= told

@@ -180,9 +180,9 @@ def cut(kernel: Kernel, members: Members, limit: float) -> float:
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
     members.sync()
-    guardian = Guardian(kernel, members, limit)
-    # No page of ours may have to be read from what is suspended.
+    # No page of ours may have to be read from what is suspended; those of the guardian are the same.
     LIBC.mlockall(MCL_CURRENT)
+    guardian = Guardian(kernel, members, limit)
     began = time.monotonic()
     try:
         _freeze(members)

@@ -13,6 +13,7 @@ vanish. Whatever is found half made or half removed is removed, all of it.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -228,10 +229,10 @@ class GroupSnapshots:
         origins = self.together(now, spec.volume_ids)
         active = (self._group.device(lv) for lv in origins)
         uses = [devices.use(device) for device in active if device is not None]
-        if mounted := [use.mounted or use.frozen for use in uses if use.mounted or use.frozen]:
-            self._group.run_beside(["sync", "--file-system", "--", *map(str, mounted)])
-        if raw := [use.raw for use in uses if use.raw]:
-            self._group.run_beside(["sync", "--", *map(str, raw)])
+        if mounted := [os.fspath(path) for use in uses if (path := use.mounted or use.frozen)]:
+            self._group.run_beside(["sync", "--file-system", "--", *mounted])
+        if raw := [os.fspath(use.raw) for use in uses if use.raw]:
+            self._group.run_beside(["sync", "--", *raw])
 
 
 def _members(group: Group, cut_id: str) -> list[Lv]:

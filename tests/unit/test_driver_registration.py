@@ -11,6 +11,7 @@ import pytest
 from drivers.interface import (
     CloneDriver,
     DriverRejected,
+    GroupDriver,
     ManageDriver,
     ManageSnapshotsDriver,
     Registry,
@@ -163,6 +164,7 @@ def test_what_a_driver_can_do_follows_from_what_it_inherits() -> None:
         RevertDriver,
         ManageDriver,
         ManageSnapshotsDriver,
+        GroupDriver,
     )
 
 
