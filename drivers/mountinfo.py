@@ -96,6 +96,18 @@ def btrfs_of(target: Path) -> str | None:
         os.close(descriptor)
 
 
+def is_handed_out(path: Path) -> bool:
+    """Whether the node of a device is bound to a file somewhere else, as to one in a pod's folder.
+
+    The kernel counts no opener until the pod opens it, and would give the number to another device if this
+    one went.
+    """
+    if not path.exists():
+        return False
+    number = path.stat().st_rdev
+    return bool(nodes_of((os.major(number), os.minor(number)), read()))
+
+
 def _btrfs_superblocks(device: Device, mounts: Sequence[Mount]) -> Iterator[Device]:
     if (fsid := btrfs_on(device)) is None:
         return

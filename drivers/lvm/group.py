@@ -242,7 +242,7 @@ class VolumeGroup:
     def is_open(self, lv: Lv) -> bool:
         """Whether somebody has the device open, or its node is handed to a pod that may open it."""
         device = self.device(lv)
-        return device is not None and (device.opened > 0 or _is_handed_out(device.path))
+        return device is not None and (device.opened > 0 or mountinfo.is_handed_out(device.path))
 
     def again(self, lv: Lv) -> Lv:
         """``lv`` as it is now, whatever its name; raises `Unavailable` if somebody removed it."""
@@ -281,15 +281,6 @@ class VolumeGroup:
         """Take the device away if it is there; raises `InUse` while it is open."""
         if self.device(lv) is not None:
             self.run(commands.deactivate(self.name, lv.name))
-
-
-def _is_handed_out(path: Path) -> bool:
-    # The node of a raw volume is bound to a file in the pod's folder; the kernel counts no opener
-    # until the pod opens it, and would give the number to another device if this one went.
-    if not path.exists():
-        return False
-    number = path.stat().st_rdev
-    return bool(mountinfo.nodes_of((os.major(number), os.minor(number)), mountinfo.read()))
 
 
 def _size(path: Path) -> int:
