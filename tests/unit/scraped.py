@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 import yaml
 
 from csi.app.life import Status, pages
 from csi.metrics import Metrics, Reconciles
 from csi.rpc.client import Client
+from csi.spec import csi_pb2 as pb
 from csi.web import Web
 from tests.fakes.bench import wanted
 from tests.fakes.certificates import Authority
@@ -178,15 +180,20 @@ def operator(running: ExitStack) -> int:
 
 
 def call(endpoint: str) -> None:
-    """Make a volume, and ask for what there is not, so that there are calls to count."""
+    """Make a volume, and ask for what is refused, so that there are calls to count."""
     with Client(endpoint) as client:
         created = client.controller.CreateVolume(wanted("v"), timeout=PATIENCE, wait_for_ready=True)
         assert created.volume.volume_id
-        try:
-            client.controller.CreateVolume(wanted(""), timeout=PATIENCE)
-        except grpc.RpcError:
-            return
-        raise AssertionError("a volume without a name was made")
+        # The router refuses the first itself, and the node the second.
+        for refused in (wanted(""), larger(wanted("v"))):
+            with pytest.raises(grpc.RpcError):
+                client.controller.CreateVolume(refused, timeout=PATIENCE)
+
+
+def larger(request: pb.CreateVolumeRequest) -> pb.CreateVolumeRequest:
+    """The same name with another size."""
+    request.capacity_range.required_bytes *= 2
+    return request
 
 
 def free(count: int) -> list[int]:
