@@ -77,6 +77,18 @@ def test_the_reports_of_the_steps_are_added_up(tmp_path: Path) -> None:
     assert str(report.tests([file, tmp_path / "absent.xml"])) == "2 passed, 2 failed, 1 skipped"
 
 
+def test_the_slowest_tests_are_named_first(tmp_path: Path) -> None:
+    file = tmp_path / "unit.xml"
+    file.write_text(
+        '<testsuite><testcase name="quick" time="0.2"/><testcase name="slow" time="1.5"/>'
+        '<testcase name="slower" time="20"/></testsuite>'
+    )
+    assert report.slowest([file, tmp_path / "absent.xml"]) == [
+        "    20.0 s  unit: slower",
+        "     1.5 s  unit: slow",
+    ]
+
+
 def test_the_failed_tests_are_named_with_what_they_say(tmp_path: Path) -> None:
     file = tmp_path / "crash.xml"
     file.write_text(

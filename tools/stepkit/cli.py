@@ -46,6 +46,8 @@ def _run(steps: Sequence[plan.Step], jobs: int) -> int:
     ended = Runner(jobs, sorted(os.sched_getaffinity(0))).run(steps)
     report.junit(ended).write(JUNIT / "steps.xml", encoding="utf-8", xml_declaration=True)
     print(f"\n{report.table(ended)}\n{'total':>12} {time.monotonic() - began:8.1f} s\n")
+    for line in report.slowest(reports):
+        print(line)
     if tests := report.tests(reports):
         print(f"tests: {tests}")
     for line in report.failures(reports):

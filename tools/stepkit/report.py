@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tools.stepkit.runner import Ended, Outcome
 
+SLOWEST = 25
 MESSAGE = 300
 """Characters of a failure's message that are repeated at the end."""
 
@@ -73,6 +74,17 @@ def tests(reports: Iterable[Path]) -> Tests:
     return Tests(total - failed - skipped, failed, skipped)
 
 
+def slowest(reports: Iterable[Path]) -> list[str]:
+    """The tests that took longest, with their step and seconds: where to begin if a run takes too long."""
+    timed = [
+        (float(case.get("time", 0)), f"{report.stem}: {case.get('name')}")
+        for report in reports
+        for case in _cases(report)
+    ]
+    longest = sorted(timed, reverse=True)[:SLOWEST]
+    return [f"{seconds:8.1f} s  {name}" for seconds, name in longest if seconds >= 1]
+
+
 def failures(reports: Iterable[Path]) -> list[str]:
     """A line for each test that failed: its step, its name, and the beginning of what it says.
 
@@ -81,11 +93,15 @@ def failures(reports: Iterable[Path]) -> list[str]:
     return [
         f"FAILED {report.stem}: {case.get('name')}: {_message(what)[:MESSAGE]}"
         for report in reports
-        if report.exists()
-        for case in ET.parse(report).getroot().iter("testcase")  # noqa: S314  (see `tests`)
+        for case in _cases(report)
         for what in case
         if what.tag in ("failure", "error")
     ]
+
+
+def _cases(report: Path) -> Iterator[ET.Element]:
+    if report.exists():
+        yield from ET.parse(report).getroot().iter("testcase")  # noqa: S314  (see `tests`)
 
 
 def _message(what: ET.Element) -> str:
