@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 
 from tests.e2e import cluster
@@ -77,16 +78,23 @@ def test_a_member_goes_with_its_group_alone(kubectl: Kubectl) -> None:
     until(lambda: len(cluster.volumes(node)) == 2, "both members are gone")
 
 
-def test_what_cannot_be_cut_together_says_so(kubectl: Kubectl) -> None:
+@pytest.mark.parametrize(
+    ("beside", "says"), [(True, "are thick"), (False, "only volumes of one node")]
+)
+def test_what_cannot_be_cut_together_says_so(
+    kubectl: Kubectl, nodes: list[str], beside: bool, says: str
+) -> None:
     kubectl.example("group/database.yaml")
     kubectl.ready("database")
-    thick = [each for each in yaml.safe_load_all((EXAMPLES / "thick.yaml").read_text()) if each]
-    thick[0]["metadata"]["labels"] = {"database": "orders"}
-    kubectl.apply(yaml.safe_dump_all(thick))
+    node = node_of(kubectl, "database")
+    claim, pod = yaml.safe_load_all((EXAMPLES / "thick.yaml").read_text())
+    claim["metadata"]["labels"] = {"database": "orders"}
+    place = node if beside else next(each for each in nodes if each != node)
+    pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": place}
+    kubectl.apply(yaml.safe_dump_all([claim, pod]))
     kubectl.ready("thick")
     kubectl.example("group/snapshot.yaml")
-    until(lambda: refusal(kubectl), "the group snapshot says what stands against it")
-    assert "thick" in refusal(kubectl)
+    until(lambda: says in refusal(kubectl), "the group snapshot says what stands against it")
     kubectl.delete(KIND, "database")
     assert members(kubectl) == {}
 
