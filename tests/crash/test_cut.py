@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import Busy
-from drivers.lvm import commands, cut, devicemapper
+from drivers.lvm import cut, devicemapper
 from drivers.lvm.moment import LIMIT, cut_together
 from tests.crash import grouping
 from tests.crash.content import look
-from tests.crash.disks import GROUP, Disks, Kept, wait_for_orphans
+from tests.crash.disks import Disks, Kept, wait_for_orphans
 from tests.crash.life import live
 from tests.crash.node import Home, Node, running
 from tests.crash.points import POOL_OPTIONS
@@ -123,8 +123,6 @@ def test_nothing_is_left_in_the_pool_that_lvm_does_not_know(
             node.delete(f"new {number}")
 
     live(lambda door: alone(home, looks_empty, door, ids))
-    lvm, _ = look(home)
-    lvm.run(commands.deactivate(GROUP, POOL_OPTIONS["thinPools"][0]))
 
 
 def alone(
