@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from csi.controller import abilities
 from csi.controller.access import MODES
 from csi.controller.orphans import Orphan, Orphans
-from drivers.backends import Backend, Backends, is_id
+from drivers.backends import Backend, Backends
 from drivers.errors import AlreadyManaged, Exists, Invalid, NotFound, Unmanageable
 from drivers.interface import ManageDriver, ManageSnapshotsDriver, VolumeDriver
 from drivers.locks import Locks
@@ -26,7 +26,7 @@ from drivers.manageable import (
     Reference,
     SnapshotAdoptionSpec,
 )
-from drivers.model import Snapshot, SnapshotId, Volume, VolumeId
+from drivers.model import Snapshot, SnapshotId, Volume, VolumeId, VolumeMode
 
 Listing = Callable[[Query], Page]
 
@@ -92,7 +92,7 @@ class Adoption:
             self._refuse_elsewhere(spec.name, backend)
             if not rehearse:
                 return driver.manage_existing(spec, reference)
-            found = _willing(driver.get_manageable_volumes, reference, spec.owner)
+            found = _willing_volume(driver.get_manageable_volumes, reference, spec)
             # Once brought in it is a volume, perhaps in use, and is not looked into any more.
             if not found.id:
                 return found
@@ -114,28 +114,25 @@ class Adoption:
         with self._claimed(f"snapshot-name:{spec.name}", listing, reference):
             self._refuse_foreign(driver, reference, of)
             if rehearse:
-                return _willing(listing, reference, spec.owner)
+                return _willing(_probed(listing, reference), reference, spec.owner)
             return driver.manage_existing_snapshot(spec, reference)
 
     def unmanage(self, volume_id: str, name: str, *, rehearse: bool) -> Location:
         """Where the volume is, now that it is none of ours; raises what `ManageDriver.unmanage` raises."""
         with self._locks.hold(volume_id):
             driver = abilities.manages(self._backends.of(volume_id))
-            if rehearse:
-                return Location(driver.storage_name, _rehearsed(driver, volume_id, name))
-            where = driver.unmanage(VolumeId(volume_id), name or None)
-            return Location(driver.storage_name, where)
+            where = driver.unmanage(VolumeId(volume_id), name or None, rehearse=rehearse)
+            return Location(driver.storage_name, _there(where, volume_id) if rehearse else where)
 
     def unmanage_snapshot(self, snapshot_id: str, name: str, *, rehearse: bool) -> Location:
         """As `unmanage`."""
         with self._locks.hold(snapshot_id):
             driver = abilities.manages_snapshots(self._backends.of(snapshot_id))
             storage = _storage(self._backends.of(snapshot_id))
-            if rehearse:
-                found = _entry_of(driver.get_manageable_snapshots, snapshot_id)
-                return Location(storage, _renamed(found.reference, name))
-            where = driver.unmanage_snapshot(SnapshotId(snapshot_id), name or None)
-            return Location(storage, where)
+            where = driver.unmanage_snapshot(
+                SnapshotId(snapshot_id), name or None, rehearse=rehearse
+            )
+            return Location(storage, _there(where, snapshot_id) if rehearse else where)
 
     @contextmanager
     def _claimed(self, name: str, listing: Listing, reference: Reference) -> Iterator[None]:
@@ -203,9 +200,22 @@ def _entry_of(listing: Listing, object_id: str) -> Manageable:
     return found
 
 
-def _willing(listing: Listing, reference: Reference, owner: str) -> Manageable:
-    """The object, looked at closely; raises what would hinder it."""
-    if (found := _probed(listing, reference)) is None:
+def _willing_volume(listing: Listing, reference: Reference, spec: AdoptionSpec) -> Manageable:
+    """As `_willing`. What a block volume holds is nobody's business, so it is not looked into."""
+    if spec.properties.mode is VolumeMode.BLOCK:
+        return _willing(_entry(listing, reference), reference, spec.owner)
+    found = _willing(_probed(listing, reference), reference, spec.owner)
+    if found.found and spec.properties.fs_type not in ("", found.found.type):
+        raise Invalid(
+            f"{found.reference} holds {found.found.type}, not {spec.properties.fs_type}: ask for"
+            f" {found.found.type}, in a class that says so"
+        )
+    return found
+
+
+def _willing(found: Manageable | None, reference: Reference, owner: str) -> Manageable:
+    """The object; raises what would hinder it."""
+    if found is None:
         raise NotFound(f"nothing in the storage is called {reference}")
     if found.obstacle is None:
         return found
@@ -227,11 +237,8 @@ def _probed(listing: Listing, reference: Reference) -> Manageable | None:
     return None
 
 
-def _rehearsed(driver: ManageDriver, volume_id: str, name: str) -> Reference | None:
-    if not is_id(volume_id):
-        raise NotFound(f"there is no {volume_id!r}")
-    return _renamed(_entry_of(driver.get_manageable_volumes, volume_id).reference, name)
-
-
-def _renamed(reference: Reference, name: str) -> Reference:
-    return replace(reference, name=name) if name else reference
+def _there(where: Reference | None, object_id: str) -> Reference:
+    # Twice is fine, but whoever asks before he does it asks about something.
+    if where is None:
+        raise NotFound(f"there is no {object_id}")
+    return where

@@ -7,6 +7,7 @@ lets go of it: what is left is an object that is nobody's, and a driver for whic
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -149,8 +150,9 @@ def test_what_somebody_has_open_is_neither_brought_in_nor_let_go(bench: Bench) -
         bench.done(manages(bench).unmanage, volume.id, PLAIN)
         bench.done(manages(bench).manage_existing, adoption(), Reference(PLAIN))
         return
-    with connection.path.open("rb"), pytest.raises(errors.InUse):
-        bench.done(manages(bench).unmanage, volume.id, PLAIN)
+    for rehearse in (True, False):
+        with connection.path.open("rb"), pytest.raises(errors.InUse):
+            bench.done(partial(manages(bench).unmanage, rehearse=rehearse), volume.id, PLAIN)
     assert bench.driver.get_volume(volume.id) == volume
     where = bench.done(manages(bench).unmanage, volume.id, PLAIN)
     assert where is not None
@@ -186,12 +188,26 @@ def test_a_name_that_is_taken_is_not_given(bench: Bench) -> None:
     assert bench.driver.list_volumes() == [volume]
 
 
+@checks("unmanage")
+def test_a_rehearsal_refuses_what_a_release_would_and_changes_nothing(bench: Bench) -> None:
+    where, _volume = released(bench)
+    volume = bench.create()
+    with pytest.raises(errors.Exists):
+        bench.done(partial(manages(bench).unmanage, rehearse=True), volume.id, where.name)
+    told = bench.done(partial(manages(bench).unmanage, rehearse=True), volume.id, f"{PLAIN}-2")
+    assert told is not None
+    assert bench.driver.list_volumes() == [volume]
+    assert bench.done(manages(bench).unmanage, volume.id, f"{PLAIN}-2") == told
+    assert manages(bench).unmanage(volume.id, None, rehearse=True) is None
+
+
 @checks("unmanage", "create_snapshot")
 def test_a_volume_with_snapshots_is_not_let_go(bench: Bench) -> None:
     volume = filled(bench)
     snapshot = bench.snapshot(volume)
-    with pytest.raises(errors.InUse, match=snapshot.id):
-        bench.done(manages(bench).unmanage, volume.id, PLAIN)
+    for rehearse in (True, False):
+        with pytest.raises(errors.InUse, match=snapshot.id):
+            bench.done(partial(manages(bench).unmanage, rehearse=rehearse), volume.id, PLAIN)
     assert bench.driver.list_volumes() == [volume]
     assert bench.snapshots.list_snapshots() == [snapshot]
 

@@ -52,7 +52,9 @@ class ManageDriver(ABC):
         """
 
     @abstractmethod
-    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
+    def unmanage(
+        self, volume_id: VolumeId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         """Let go of a volume, made here or brought in: the object stays, with every byte.
 
         Called when an administrator releases a volume, after everybody has let go of it. Removes all
@@ -60,6 +62,9 @@ class ManageDriver(ABC):
         One that was brought in and got another name from this driver gets its original one back.
         Returns where it is, and None if there is no such volume: that is a success, since it may be
         the second call. A caller that must know the name afterwards gives one.
+
+        With ``rehearse`` nothing is changed: what stands against it is raised as it would be, and where
+        the object would be is returned. Whoever has to take something away before asks so first.
 
         Raises `InUse` while it is open or snapshots of it exist, `Busy` while it is copied, grown or
         reverted, `Invalid` for a name that the storage does not allow, and `Exists` for one that

@@ -31,7 +31,9 @@ class ManageSnapshotsDriver(ABC):
         """The exact bytes that the snapshot shows; as `manage_existing_get_size`."""
 
     @abstractmethod
-    def unmanage_snapshot(self, snapshot_id: SnapshotId, name: str | None) -> Reference | None:
+    def unmanage_snapshot(
+        self, snapshot_id: SnapshotId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         """Let go of a snapshot, made here or brought in: the object stays, as `unmanage` does it.
 
         Raises `InUse` while something reads it, and `Busy` while it is copied or its volume is

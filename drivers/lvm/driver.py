@@ -250,8 +250,10 @@ class LvmDriver(
     def manage_existing_get_size(self, reference: Reference) -> int:
         return self._manageables.find(self._group.read(), reference).shown
 
-    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
-        return self._release.volume(volume_id, name)
+    def unmanage(
+        self, volume_id: VolumeId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
+        return self._release.volume(volume_id, name, rehearse=rehearse)
 
     def get_manageable_volumes(self, query: Query) -> Page:
         return self._manageables.volumes(query)
@@ -264,8 +266,10 @@ class LvmDriver(
     def manage_existing_snapshot_get_size(self, reference: Reference) -> int:
         return self._manageables.find(self._group.read(), reference).shown
 
-    def unmanage_snapshot(self, snapshot_id: SnapshotId, name: str | None) -> Reference | None:
-        return self._release.snapshot(snapshot_id, name)
+    def unmanage_snapshot(
+        self, snapshot_id: SnapshotId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
+        return self._release.snapshot(snapshot_id, name, rehearse=rehearse)
 
     def get_manageable_snapshots(self, query: Query) -> Page:
         return self._manageables.snapshots(query)

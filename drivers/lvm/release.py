@@ -46,24 +46,27 @@ class Release:
         self._removal = removal
         self._revert = revert
 
-    def volume(self, identifier: str, name: str | None) -> Reference | None:
+    def volume(self, identifier: str, name: str | None, *, rehearse: bool) -> Reference | None:
         """See `ManageDriver.unmanage`."""
         if not self._group.owns(identifier):
             return None
         if (lv := self._volumes.find(self._group.read(), identifier)) is None:
             return None
-        # What a revert left behind has the same id, and would be the volume again.
-        self._revert.finish(lv)
+        if not rehearse:
+            # What a revert left behind has the same id, and would be the volume again.
+            self._revert.finish(lv)
         with self._group.changing() as now:
             if (lv := self._volumes.find(now, identifier)) is None:
                 return None
             self._volumes.settled(now, identifier)
             self._refuse_volume(now, lv, identifier)
             wanted = self._wanted(now, lv, name)
+            if rehearse:
+                return Reference(wanted, lv.uuid)
             self._drop_leftovers(now, lv, identifier)
             return self._let_go(self._group.again(lv), wanted)
 
-    def snapshot(self, identifier: str, name: str | None) -> Reference | None:
+    def snapshot(self, identifier: str, name: str | None, *, rehearse: bool) -> Reference | None:
         """See `ManageSnapshotsDriver.unmanage_snapshot`."""
         if not self._group.owns(identifier):
             return None
@@ -75,7 +78,8 @@ class Release:
             self._refuse_copied(now, lv, Source(SourceKind.SNAPSHOT, identifier))
             if self._group.is_open(lv):
                 raise InUse(f"snapshot {identifier} ({now.name}/{lv.name}) is being read")
-            return self._let_go(lv, self._wanted(now, lv, name))
+            wanted = self._wanted(now, lv, name)
+            return Reference(wanted, lv.uuid) if rehearse else self._let_go(lv, wanted)
 
     def _refuse_volume(self, group: Group, lv: Lv, identifier: str) -> None:
         if self._group.is_open(lv):

@@ -88,12 +88,15 @@ class AdoptingDriver(MemoryDriver, ManageDriver, ManageSnapshotsDriver):
     def manage_existing_get_size(self, reference: Reference) -> int:
         return self._find(reference, snapshots=False).size
 
-    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
+    def unmanage(
+        self, volume_id: VolumeId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         with self._change():
             if volume_id in self._connected:
                 raise InUse(f"volume {volume_id} is connected")
-            self._volumes.drop(volume_id)
-            return self._let_go(volume_id, name)
+            if not rehearse:
+                self._volumes.drop(volume_id)
+            return self._let_go(volume_id, name, rehearse=rehearse)
 
     def get_manageable_volumes(self, query: Query) -> Page:
         return page(self._entries(query, snapshots=False), query)
@@ -122,10 +125,13 @@ class AdoptingDriver(MemoryDriver, ManageDriver, ManageSnapshotsDriver):
     def manage_existing_snapshot_get_size(self, reference: Reference) -> int:
         return self._find(reference, snapshots=True).size
 
-    def unmanage_snapshot(self, snapshot_id: SnapshotId, name: str | None) -> Reference | None:
+    def unmanage_snapshot(
+        self, snapshot_id: SnapshotId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         with self._change():
-            self._snapshots.drop(snapshot_id)
-            return self._let_go(snapshot_id, name)
+            if not rehearse:
+                self._snapshots.drop(snapshot_id)
+            return self._let_go(snapshot_id, name, rehearse=rehearse)
 
     def get_manageable_snapshots(self, query: Query) -> Page:
         return page(self._entries(query, snapshots=True), query)
@@ -179,10 +185,14 @@ class AdoptingDriver(MemoryDriver, ManageDriver, ManageSnapshotsDriver):
                 origin=origin,
             )
 
-    def _let_go(self, object_id: str, name: str | None) -> Reference | None:
+    def _let_go(self, object_id: str, name: str | None, *, rehearse: bool) -> Reference | None:
         thing = next((each for each in self.things.values() if each.id == object_id), None)
         if thing is None:
             return None
+        if name and name != thing.name and name in self.things:
+            raise Exists(f"there is a {name} already")
+        if rehearse:
+            return Reference(name or thing.name, thing.uuid)
         del self.things[thing.name]
         thing.name, thing.id, thing.owner = name or thing.name, "", ""
         self.things[thing.name] = thing

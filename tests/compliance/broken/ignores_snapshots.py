@@ -11,7 +11,9 @@ from drivers.model import VolumeId
 class Driver(ManagingDriver):
     """Right but for one thing."""
 
-    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
+    def unmanage(
+        self, volume_id: VolumeId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         if volume_id not in self._volumes():
             return None
-        return self._let_go(self._file(volume_id), name)
+        return self._let_go(self._file(volume_id), name, rehearse=rehearse)

@@ -11,7 +11,9 @@ from drivers.model import VolumeId
 class Driver(ManagingDriver):
     """Right but for one thing."""
 
-    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
+    def unmanage(
+        self, volume_id: VolumeId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         if name and volume_id in self._volumes() and self._file(volume_id).stem == name:
             return Reference(name)
-        return super().unmanage(volume_id, name)
+        return super().unmanage(volume_id, name, rehearse=rehearse)

@@ -75,14 +75,16 @@ class ManagingDriver(RightDriver, interface.ManageDriver, interface.ManageSnapsh
     def manage_existing_get_size(self, reference: Reference) -> int:
         return self._meant(reference, "raw").stat().st_size
 
-    def unmanage(self, volume_id: VolumeId, name: str | None) -> Reference | None:
+    def unmanage(
+        self, volume_id: VolumeId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         if volume_id not in self._volumes():
             return None
         file = self._file(volume_id)
         held = [each.id for each in self.list_snapshots() if each.volume_id == volume_id]
         if held:
             raise errors.InUse(f"volume {volume_id} has snapshots: {', '.join(held)}")
-        return self._let_go(file, name)
+        return self._let_go(file, name, rehearse=rehearse)
 
     def get_manageable_volumes(self, query: Query) -> Page:
         return page((self._entry(file, query) for file in self._files("raw")), query)
@@ -115,10 +117,12 @@ class ManagingDriver(RightDriver, interface.ManageDriver, interface.ManageSnapsh
     def manage_existing_snapshot_get_size(self, reference: Reference) -> int:
         return self._meant(reference, "cut").stat().st_size
 
-    def unmanage_snapshot(self, snapshot_id: SnapshotId, name: str | None) -> Reference | None:
+    def unmanage_snapshot(
+        self, snapshot_id: SnapshotId, name: str | None, *, rehearse: bool = False
+    ) -> Reference | None:
         if snapshot_id not in self._snapshots():
             return None
-        return self._let_go(self._cut(snapshot_id), name)
+        return self._let_go(self._cut(snapshot_id), name, rehearse=rehearse)
 
     def get_manageable_snapshots(self, query: Query) -> Page:
         return page((self._cut_entry(file) for file in self._files("cut")), query)
@@ -156,10 +160,12 @@ class ManagingDriver(RightDriver, interface.ManageDriver, interface.ManageSnapsh
         if spec.properties.mode is VolumeMode.FILESYSTEM:
             raise errors.Unmanageable(f"{file}: {NOTHING.words}", NOTHING)
 
-    def _let_go(self, file: Path, name: str | None) -> Reference:
+    def _let_go(self, file: Path, name: str | None, *, rehearse: bool) -> Reference:
         wanted = file.with_stem(name or file.stem)
         if wanted != file and wanted.exists():
             raise errors.Exists(f"there is a {wanted}")
+        if rehearse:
+            return replace(_reference(file), name=wanted.stem)
         file.with_suffix(".connected").unlink(missing_ok=True)
         file.rename(wanted)
         os.removexattr(wanted, KEY)
