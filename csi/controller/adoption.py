@@ -6,7 +6,7 @@ one object is changed by one call at a time. A rehearsal checks everything and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from csi.controller.access import MODES
 from csi.controller.orphans import Orphan, Orphans
 from drivers.backends import Backend, Backends
 from drivers.errors import AlreadyManaged, Exists, Invalid, NotFound, Unmanageable
-from drivers.interface import ManageDriver, ManageSnapshotsDriver, VolumeDriver
+from drivers.interface import ManageDriver, ManageSnapshotsDriver, SnapshotDriver, VolumeDriver
 from drivers.locks import Locks
 from drivers.manageable import (
     AdoptionSpec,
@@ -134,6 +134,25 @@ class Adoption:
             )
             return Location(storage, _there(where, snapshot_id) if rehearse else where)
 
+    def take_back(self, name: str, owner: str) -> Location:
+        """Unmanage the volume that was brought in under ``name`` for ``owner``, if there is one.
+
+        Raises `Busy` while it is still being brought in: a caller that died may have left that going on, and
+        nothing of it is seen until it is done. Raises `Exists` if the volume of that name is another one.
+        """
+        with self._locks.hold(f"name:{name}"):
+            found = _brought_in((each.find_volume(name) for each in self._backends.all()), owner)
+            return self.unmanage(found, "", rehearse=False) if found else Location("", None)
+
+    def take_back_snapshot(self, name: str, owner: str) -> Location:
+        """As `take_back`."""
+        with self._locks.hold(f"snapshot-name:{name}"):
+            drivers = [each for each in self._backends.all() if isinstance(each, SnapshotDriver)]
+            found = _brought_in((each.find_snapshot(name) for each in drivers), owner)
+            return (
+                self.unmanage_snapshot(found, "", rehearse=False) if found else Location("", None)
+            )
+
     @contextmanager
     def _claimed(self, name: str, listing: Listing, reference: Reference) -> Iterator[None]:
         """Hold the name, and the object under a key that is the same however it is referred to."""
@@ -162,6 +181,16 @@ class Adoption:
                 f"{reference} is a snapshot of {found.origin}, and volume {volume_id} is"
                 f" {origin.reference}"
             )
+
+
+def _brought_in(found: Iterable[Volume | Snapshot | None], owner: str) -> str:
+    for each in found:
+        if each is None:
+            continue
+        if each.adopted is None or each.adopted.owner != owner:
+            raise Exists(f"{each.id} has that name, and was not brought in for {owner}")
+        return each.id
+    return ""
 
 
 def _storage(driver: VolumeDriver) -> str:

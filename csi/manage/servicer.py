@@ -105,8 +105,11 @@ class Manage:
         return pb.ManageVolumeResponse(volume=existing.foreseen(made, backend.name, spec))
 
     def UnmanageVolume(self, request: pb.UnmanageVolumeRequest) -> pb.UnmanageVolumeResponse:
-        adoption, volume_id = self._adoption, request.volume_id
-        left = adoption.unmanage(volume_id, request.name, rehearse=request.dry_run)
+        adoption, of = self._adoption, request.brought_in
+        if of.name:
+            left = adoption.take_back(of.name, of.owner)
+        else:
+            left = adoption.unmanage(request.volume_id, request.name, rehearse=request.dry_run)
         where = existing.told(left.reference)
         return pb.UnmanageVolumeResponse(storage=left.storage, reference=where)
 
@@ -119,8 +122,11 @@ class Manage:
         return pb.ManageSnapshotResponse(snapshot=existing.snapshot(made, backend.name, spec))
 
     def UnmanageSnapshot(self, request: pb.UnmanageSnapshotRequest) -> pb.UnmanageSnapshotResponse:
-        adoption, snapshot_id = self._adoption, request.snapshot_id
-        left = adoption.unmanage_snapshot(snapshot_id, request.name, rehearse=request.dry_run)
+        adoption, of, given = self._adoption, request.brought_in, request.snapshot_id
+        if of.name:
+            left = adoption.take_back_snapshot(of.name, of.owner)
+        else:
+            left = adoption.unmanage_snapshot(given, request.name, rehearse=request.dry_run)
         where = existing.told(left.reference)
         return pb.UnmanageSnapshotResponse(storage=left.storage, reference=where)
 

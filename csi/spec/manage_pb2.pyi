@@ -761,20 +761,47 @@ class UnmanageVolumeRequest(google.protobuf.message.Message):
     VOLUME_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
+    BROUGHT_IN_FIELD_NUMBER: builtins.int
     volume_id: builtins.str
     name: builtins.str
     """The name it gets in the storage; empty for the one it had."""
     dry_run: builtins.bool
+    @property
+    def brought_in(self) -> Global___BroughtIn:
+        """Instead of an id: what was brought in for this owner. ABORTED while that is still going on."""
+
     def __init__(
         self,
         *,
         volume_id: builtins.str = ...,
         name: builtins.str = ...,
         dry_run: builtins.bool = ...,
+        brought_in: Global___BroughtIn | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "name", b"name", "volume_id", b"volume_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["brought_in", b"brought_in"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["brought_in", b"brought_in", "dry_run", b"dry_run", "name", b"name", "volume_id", b"volume_id"]) -> None: ...
 
 Global___UnmanageVolumeRequest: typing_extensions.TypeAlias = UnmanageVolumeRequest
+
+@typing.final
+class BroughtIn(google.protobuf.message.Message):
+    """The name and owner that a ManageVolume or ManageSnapshot had."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    owner: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        owner: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "owner", b"owner"]) -> None: ...
+
+Global___BroughtIn: typing_extensions.TypeAlias = BroughtIn
 
 @typing.final
 class UnmanageVolumeResponse(google.protobuf.message.Message):
@@ -881,17 +908,22 @@ class UnmanageSnapshotRequest(google.protobuf.message.Message):
     SNAPSHOT_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
+    BROUGHT_IN_FIELD_NUMBER: builtins.int
     snapshot_id: builtins.str
     name: builtins.str
     dry_run: builtins.bool
+    @property
+    def brought_in(self) -> Global___BroughtIn: ...
     def __init__(
         self,
         *,
         snapshot_id: builtins.str = ...,
         name: builtins.str = ...,
         dry_run: builtins.bool = ...,
+        brought_in: Global___BroughtIn | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "name", b"name", "snapshot_id", b"snapshot_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["brought_in", b"brought_in"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["brought_in", b"brought_in", "dry_run", b"dry_run", "name", b"name", "snapshot_id", b"snapshot_id"]) -> None: ...
 
 Global___UnmanageSnapshotRequest: typing_extensions.TypeAlias = UnmanageSnapshotRequest
 

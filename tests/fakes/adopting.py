@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +52,8 @@ class AdoptingDriver(MemoryDriver, ManageDriver, ManageSnapshotsDriver):
     def __init__(self, name: str, options: msgspec.Struct, run: Run) -> None:
         super().__init__(name, options, run)
         self.things: dict[str, Thing] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called while a thing is being brought in."""
         """What is in the storage, by name."""
 
     @property
@@ -73,6 +75,7 @@ class AdoptingDriver(MemoryDriver, ManageDriver, ManageSnapshotsDriver):
                 return self.get_volume(VolumeId(found))
             if self.find_volume(spec.name):
                 raise Exists(f"volume {spec.name!r} is another one")
+            self.meanwhile()
             fs_type = thing.fs_type if spec.properties.mode is VolumeMode.FILESYSTEM else ""
             volume = Volume(
                 id=VolumeId(self._id("volume")),

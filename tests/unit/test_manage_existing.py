@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from csi.spec import manage_pb2 as pb
-from drivers.errors import AlreadyManaged, Exists, InUse, Invalid, NotFound, Unmanageable
+from drivers.errors import AlreadyManaged, Busy, Exists, InUse, Invalid, NotFound, Unmanageable
 from drivers.manageable import Hindrance
 from drivers.model import MIB, Content, VolumeId
 from tests.fakes.management import Management, management
@@ -140,6 +140,28 @@ def test_a_volume_in_use_is_not_let_go_of(node: Management) -> None:
         node.client.unmanage_volume(pb.UnmanageVolumeRequest(volume_id=made.id))
 
 
+def test_what_was_brought_in_is_taken_back_by_its_name_and_owner(node: Management) -> None:
+    brought_in = pb.BroughtIn(name="import-data", owner="uid-1")
+    take_back = pb.UnmanageVolumeRequest(brought_in=brought_in)
+    busy: list[str] = []
+
+    def meanwhile() -> None:
+        with pytest.raises(Busy) as refused:
+            node.client.unmanage_volume(take_back)
+        busy.append(str(refused.value))
+
+    node.driver.meanwhile = meanwhile
+    node.client.manage_volume(request())
+    assert len(busy) == 1, "nothing was to be seen of it yet, and it was not taken for absent"
+    with pytest.raises(Exists):
+        node.client.unmanage_volume(
+            pb.UnmanageVolumeRequest(brought_in=pb.BroughtIn(name="import-data", owner="uid-2"))
+        )
+    assert node.client.unmanage_volume(take_back).reference.name == "data"
+    assert list(node.client.volumes()) == []
+    assert node.client.unmanage_volume(take_back) == pb.UnmanageVolumeResponse()
+
+
 def test_a_volume_tells_whether_it_is_in_use(node: Management) -> None:
     used, other = node.client.manage_volume(request()), node.image("idle", b"x" * 4 * MIB)
     assert (used.in_use, other.in_use) == (False, False)
@@ -167,7 +189,8 @@ def test_a_snapshot_comes_after_its_volume_and_goes_before_it(node: Management) 
     made = node.client.manage_snapshot(snapshot_request(volume_id=volume.id))
     assert (made.volume_id, made.owner, made.reference) == (volume.id, "uid-1", "frozen")
     assert list(node.client.snapshots(volume_id=volume.id)) == [made]
-    left = node.client.unmanage_snapshot(pb.UnmanageSnapshotRequest(snapshot_id=made.id))
+    brought_in = pb.BroughtIn(name="import-frozen", owner="uid-1")
+    left = node.client.unmanage_snapshot(pb.UnmanageSnapshotRequest(brought_in=brought_in))
     assert left.reference.name == "frozen"
     assert list(node.client.snapshots()) == []
 
