@@ -29,7 +29,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 """Gives each backend's name and state, from memory. Must not raise: ``unhealthy`` is for that."""
 
-Counts = Callable[[], Mapping[tuple[str, ...], int]]
+Values = Callable[[], Mapping[tuple[str, ...], int]]
 """Gives numbers by the values of their labels, from memory."""
 
 
@@ -152,6 +152,10 @@ class Metrics:
         """From now on every scrape tells which ``nodes`` are connected, and what they were asked."""
         self.registry.register(_NodeCollector(nodes))
 
+    def show(self, name: str, text: str, labels: tuple[str, ...], values: Values) -> None:
+        """From now on every scrape asks ``values`` for the samples of a gauge."""
+        self.registry.register(_Counted(name, text, labels, values))
+
     def page(self) -> bytes:
         """Everything, as Prometheus reads it (`CONTENT_TYPE`)."""
         return prometheus.generate_latest(self.registry)
@@ -168,30 +172,29 @@ class Reconciles:
             ["kind", "result"],
             registry=registry,
         )
-        self._registry = registry
+        self._metrics = metrics
 
     def ended(self, kind: str, result: str) -> None:
         """A resource of ``kind`` was looked after."""
         self._ended.labels(kind, result).inc()
 
-    def show(self, phases: Counts, orphans: Counts) -> None:
+    def show(self, phases: Values, orphans: Values) -> None:
         """From now on every scrape asks both: by kind and phase; by backend, node and kind."""
         text = "Resources by their phase."
-        self._registry.register(_Counted("hearth_resources", text, ("kind", "phase"), phases))
+        self._metrics.show("hearth_resources", text, ("kind", "phase"), phases)
         text = "What is left over; nobody but a person removes any of it."
-        labels = ("backend", "node", "kind")
-        self._registry.register(_Counted("hearth_orphans", text, labels, orphans))
+        self._metrics.show("hearth_orphans", text, ("backend", "node", "kind"), orphans)
 
 
 class _Counted(Collector):
-    def __init__(self, name: str, text: str, labels: tuple[str, ...], counts: Counts) -> None:
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], values: Values) -> None:
         self._empty = (name, text, None, labels)
-        self._counts = counts
+        self._values = values
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(*self._empty)
-        for values, count in self._counts().items():
-            family.add_metric(values, count)
+        for labels, value in self._values().items():
+            family.add_metric(labels, value)
         yield family
 
 

@@ -59,6 +59,8 @@ class NodeSettings(msgspec.Struct, frozen=True):
     driver_name: str
     kubelet_directory: Path
     backends: tuple[BackendSettings, ...]
+    volume_metrics: bool = False
+    """Whether metrics tell how full each volume is: a series for each."""
 
     @property
     def topology_key(self) -> str:
@@ -91,6 +93,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     node: NodeName | None = None
     driver_name: DriverName = DRIVER_NAME
     kubelet_directory: Path = Path("/var/lib/kubelet")
+    volume_metrics: bool = False
 
 
 class _Environment(msgspec.Struct, frozen=True):
@@ -163,6 +166,7 @@ def _settings(
         driver_name=file.driver_name,
         kubelet_directory=file.kubelet_directory,
         backends=backends,
+        volume_metrics=file.volume_metrics,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from csi.app import version
+from csi.app import fullness, version
 from csi.app.callers import callers
 from csi.app.identity import plugin
 from csi.app.life import GRACE, App, Serves, Status, pages
@@ -185,7 +185,10 @@ class _Services:
         groups = self.groups = Groups(backends, locks)
         self.group_controller = GroupController(groups, able=able)
         self.controller = Controller(self.provisioner, inventory, Capacities(backends), place, rpcs)
-        self.node = Node(rules(backends, locks, mounts, door), here)
+        node_rules = rules(backends, locks, mounts, door)
+        self.node = Node(node_rules, here)
+        if settings.volume_metrics:
+            fullness.show(metrics, node_rules.usage.last)
         self.adoption = Adoption(backends, locks)
         everything = Rules(self.provisioner, inventory, self.adoption, groups)
         self.manage = Manage(settings.node, backends, everything)

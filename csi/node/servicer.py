@@ -96,6 +96,7 @@ class Node:
         require(request, "volume_id", "staging_target_path")
         volume, staging = VolumeId(request.volume_id), Path(request.staging_target_path)
         self._rules.staging.unstage(volume, staging)
+        self._rules.usage.forget(volume)
         return pb.NodeUnstageVolumeResponse()
 
     def NodePublishVolume(

@@ -6,6 +6,7 @@ Statistics answer from the mount alone: neither a lock nor the storage is waited
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ class Usage:
         self._locks = locks
         self._mounts = mounts
         self._filesystems = filesystems(run, mounts)
+        self._last: dict[str, Use] = {}
 
     def stats(self, volume_id: VolumeId, path: Path) -> Use:
         """How full the volume is that ``path`` shows.
@@ -63,9 +65,18 @@ class Usage:
         try:
             with self._mounts.place(path) as place:
                 self._require_shown(volume_id, place)
-                return self._use(place)
+                use = self._last[volume_id] = self._use(place)
+                return use
         except (Invalid, NoPlace) as error:
             raise NotFound(f"volume {volume_id} is not at {str(path)!r}: {error}") from error
+
+    def last(self) -> Mapping[str, Use]:
+        """What `stats` said last of each volume that it was asked for, since that was staged."""
+        return dict(self._last)
+
+    def forget(self, volume_id: VolumeId) -> None:
+        """The volume is not staged any more."""
+        self._last.pop(volume_id, None)
 
     def expand(self, volume_id: VolumeId, path: Path, required: int) -> int:
         """Make the filesystem that ``path`` shows as large as its device; returns the bytes of that.

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from csi.app import fullness
 from csi.metrics import Metrics, Reconciles
+from csi.node.usage import Amount, Use
 from drivers.exec import Host
 from drivers.model import GIB, INFINITE, UNKNOWN, Progress, VolumeStats
 
@@ -46,6 +48,9 @@ ODD = VolumeStats(
     absent=True,
 )
 
+FULL = Use(Amount(total=100, available=25, used=70), Amount(total=10, available=6, used=4))
+RAW = Use(Amount(total=50, available=0, used=0))
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -83,6 +88,7 @@ def full() -> Metrics:
     reconciles.ended("VolumeImport", "done")
     phases = {("VolumeImport", "Bound"): 2}
     reconciles.show(lambda: phases, lambda: {("fast", "n1", "lost"): 1})
+    fullness.show(metrics, lambda: {"B.1": FULL, "B.raw": RAW})
     return metrics
 
 
@@ -113,6 +119,15 @@ def test_a_backend_shows_what_it_knows() -> None:
     }
     for name, value in expected.items():
         assert of(samples, f"hearth_backend_{name}", backend="fast") == value, name
+
+
+def test_a_volume_shows_what_is_known_of_it() -> None:
+    samples = scrape(full())
+    expected = {"total_bytes": 100, "used_bytes": 70, "total_inodes": 10, "used_inodes": 4}
+    for name, value in expected.items():
+        assert of(samples, f"hearth_volume_{name}", volume="B.1") == value
+    raw = {name for name, labels in samples if ("volume", "B.raw") in labels}
+    assert raw == {"hearth_volume_total_bytes"}
 
 
 def test_jobs_of_a_kind_are_added_up() -> None:
