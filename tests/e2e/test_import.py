@@ -27,6 +27,11 @@ mkdir -p /run/by-hand; mount /dev/mapper/hearth-archive /run/by-hand
 head -c 1000000 /dev/urandom > /run/by-hand/precious
 sha256sum < /run/by-hand/precious
 umount /run/by-hand"""
+LOG = "cat /run/by-hand/log"
+CUT = {
+    "thick": "lvm lvcreate --quiet --yes --snapshot --size 64m --name archive-monday hearth/archive",
+    "thin": "lvm lvcreate --quiet --yes --snapshot --name archive-monday hearth/archive",
+}
 READ = """set -e
 lvm lvchange --quiet --activate y --ignoreactivationskip hearth/archive
 mkdir -p /run/by-hand; mount -o ro /dev/mapper/hearth-archive /run/by-hand
@@ -77,7 +82,8 @@ def tidy(kubectl: Kubectl, nodes: list[str]) -> Iterator[None]:
     for name in ours(kubectl):
         kubectl.delete("persistentvolume", name)
     left = "umount /run/by-hand; lvm lvremove --quiet --yes hearth/archive hearth/archive-monday"
-    cluster.on(nodes[0], f"({left}) 2>/dev/null || true")
+    for node in nodes:
+        cluster.on(node, f"({left}) 2>/dev/null || true")
 
 
 def user(claim: str, script: str) -> str:
@@ -150,12 +156,29 @@ def grown(kubectl: Kubectl, larger: str) -> None:
 
 
 @pytest.mark.usefixtures("tidy")
+def test_a_volume_made_by_hearth_leaves_as_a_plain_one(kubectl: Kubectl) -> None:
+    kubectl.example("pvc.yaml")
+    kubectl.example("pod.yaml")
+    kubectl.ready("writer")
+    node = kubectl.get("pod", "writer")["spec"]["nodeName"]
+    log = kubectl.sh("writer", "cat /data/log")
+    kubectl.delete("pod", "writer")
+    claim = {"namespace": kubectl.namespace, "name": "data"}
+    kubectl.apply(of("VolumeRelease", "release", claim=claim))
+    kubectl("wait", "--for=condition=Released", "volumerelease/archive", "--timeout=180s")
+    assert cluster.volumes(node) == {"archive": ""}, "it has its new name, and not one tag"
+    assert cluster.on(node, READ.replace("sha256sum < /run/by-hand/precious", LOG)) == log
+    cluster.on(node, "lvm lvremove --quiet --yes hearth/archive")
+
+
+@pytest.mark.usefixtures("tidy")
+@pytest.mark.parametrize("layout", CUT)
 def test_a_snapshot_made_by_hand_is_restored_and_leaves_again(
-    kubectl: Kubectl, nodes: list[str]
+    kubectl: Kubectl, nodes: list[str], layout: str
 ) -> None:
     node = nodes[0]
-    digest = by_hand(node, "thin")
-    cluster.on(node, "lvm lvcreate --quiet --yes --snapshot --name archive-monday hearth/archive")
+    digest = by_hand(node, layout)
+    cluster.on(node, CUT[layout])
     kubectl.apply(of("VolumeImport", "volume", node=node))
     kubectl("wait", "--for=condition=Bound", "volumeimport/archive", "--timeout=120s")
     kubectl.apply(user("archive", "rm /data/precious; sync; exec sleep infinity"))

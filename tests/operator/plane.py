@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -31,6 +32,15 @@ CONTROLLERS = (
     "persistentvolumeclaim-protection-controller",
     "serviceaccount-controller",
 )
+OPERATOR = "system:serviceaccount:hearth-csi:hearth-operator"
+AUDIT = "audit.log"
+WATCHED = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "users": [OPERATOR]}],
+}
+"""What the API server writes down: everything that an operator asks for."""
 NAMESPACE = Kind("v1", "Namespace", "namespaces")
 PATIENCE = 180.0
 
@@ -65,6 +75,14 @@ class Plane:
         file = self.kubeconfig("admin")
         return Api(lambda: from_file(file))
 
+    def asked(self) -> Iterator[Right]:
+        """What operators have asked for so far."""
+        for line in (self.home / AUDIT).read_text().splitlines():
+            event = json.loads(line)
+            if (about := event.get("objectRef")) is not None:
+                what = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+                yield Right(about.get("apiGroup", ""), what, event["verb"])
+
     def kubectl(self, *arguments: str, given: str = "", may_fail: bool = False) -> str:
         """What kubectl says."""
         file = self.kubeconfig("admin")
@@ -72,6 +90,15 @@ class Plane:
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
         assert may_fail or done.returncode == 0, done.stderr
         return str(done.stdout)
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """One thing that somebody may do, or has done; ``what`` is a resource, with its part behind a slash."""
+
+    group: str
+    what: str
+    verb: str
 
 
 @contextmanager
@@ -121,6 +148,8 @@ def _apiserver(home: Path, tls: Path, ports: Mapping[str, int]) -> Mapping[str, 
         "service-account-key-file": str(home / "sa.pub"),
         "service-account-signing-key-file": str(home / "sa.key"),
         "service-account-issuer": "https://kubernetes.default.svc",
+        "audit-policy-file": str(home / "audit.yaml"),
+        "audit-log-path": str(home / AUDIT),
     }
 
 
@@ -148,6 +177,7 @@ def _write_keys(home: Path) -> None:
     )
     (home / "sa.key").write_bytes(private)
     (home / "sa.pub").write_bytes(public)
+    (home / "audit.yaml").write_text(yaml.safe_dump(WATCHED))
     (home / "tokens.csv").write_text(f'{ADMIN},admin,admin,"system:masters"\n')
 
 

@@ -1,0 +1,33 @@
+"""The operator has no right that it does not use. Last of all: the other tests are what it uses them for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from tests.operator.conftest import RIGHTS
+from tests.operator.plane import Plane, Right
+from tests.unit.chart import template
+
+pytestmark = pytest.mark.timeout(60)
+
+ELSEWHERE = {"endpointslices"}
+"""Tests tell the operator where nodes are. In a cluster it is told by these, which `tests/e2e` uses."""
+
+
+def granted() -> Iterator[Right]:
+    """Every right that the chart gives."""
+    for document in yaml.safe_load_all(template("--show-only", RIGHTS)):
+        for rule in (document or {}).get("rules", ()):
+            for group in rule["apiGroups"]:
+                for what in rule["resources"]:
+                    yield from (Right(group, what, verb) for verb in rule["verbs"])
+
+
+def test_every_right_is_used(plane: Plane, request: pytest.FixtureRequest) -> None:
+    alone = {each.path for each in request.session.items} == {request.path}
+    used = set(plane.asked())
+    unused = {each for each in granted() if each.what not in ELSEWHERE} - used
+    assert alone or sorted(unused) == []
