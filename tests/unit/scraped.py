@@ -25,6 +25,7 @@ import yaml
 from csi.app.life import Status, pages
 from csi.metrics import Metrics, Reconciles
 from csi.rpc.client import Client
+from csi.spec import csi_pb2
 from csi.web import Web
 from tests.fakes.bench import wanted
 from tests.fakes.certificates import Authority
@@ -181,12 +182,23 @@ def call(endpoint: str) -> None:
     """Make a volume, and ask for what there is not, so that there are calls to count."""
     with Client(endpoint) as client:
         created = client.controller.CreateVolume(wanted("v"), timeout=PATIENCE, wait_for_ready=True)
-        assert created.volume.volume_id
-        try:
-            client.controller.CreateVolume(wanted(""), timeout=PATIENCE)
-        except grpc.RpcError:
-            return
-        raise AssertionError("a volume without a name was made")
+        volume_id = created.volume.volume_id
+        absent = csi_pb2.ControllerExpandVolumeRequest(
+            volume_id=f"{volume_id.partition('.')[0]}.absent",
+            capacity_range=csi_pb2.CapacityRange(required_bytes=1),
+        )
+        # The controller refuses the first, a node the second.
+        refused(client.controller.CreateVolume, wanted(""))
+        refused(client.controller.ControllerExpandVolume, absent)
+
+
+def refused(rpc: Callable[..., object], request: object) -> None:
+    """Ask for what there is not."""
+    try:
+        rpc(request, timeout=PATIENCE)
+    except grpc.RpcError:
+        return
+    raise AssertionError(f"{request} was granted")
 
 
 def free(count: int) -> list[int]:
