@@ -12,8 +12,8 @@ import pytest
 from drivers.interface import interfaces
 from drivers.interface.registration import methods
 
-# The two image methods are not abstract, but a driver may replace them.
-REPLACEABLE = frozenset({"copy_image_to_volume", "copy_volume_to_image"})
+# These are not abstract, but a driver may replace them.
+REPLACEABLE = frozenset({"copy_image_to_volume", "copy_volume_to_image", "volumes_in_use"})
 
 DEATHS = "deaths"
 """The property of a crash test that tells at how many points it killed the driver."""
