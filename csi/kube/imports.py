@@ -146,7 +146,8 @@ class VolumeImports:
 
     def _remove_volume(self, owner: Object) -> None:
         name = objects.name_for(owner["metadata"]["uid"])
-        self._world.forsake(VOLUME, name)
+        if (found := self._api.get(VOLUME, name)) is not None:
+            self._world.forsake(VOLUME, found)
         if self._api.get(VOLUME, name) is not None:
             raise Refused("Waiting", f"volume {name} is still being removed", SOON)
 

@@ -1,7 +1,8 @@
 """The status of a resource: kept while it is worked on, and written where it has changed.
 
-It is written after each step, before the next one begins. So what it says has happened: a resource that
-was never Checked was never begun, and nothing has to be undone for it.
+It is written after each step, before the next one begins. So what it says has happened. With the last check
+it is written that the work begins, and that is never taken back, whatever is refused later: for a resource
+without that mark nothing has to be undone.
 """
 
 from __future__ import annotations
@@ -43,6 +44,16 @@ class Record:
     def note(self, **fields: object) -> None:
         """Say something more; it is written with the next step."""
         self._status |= fields
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything but the status may have been changed."""
+        return bool(self["begun"])
+
+    def begin(self, *, really: bool) -> None:
+        """Say so with the step that ends now; a rehearsal begins nothing."""
+        if really:
+            self.note(begun=True)
 
     def has(self, step: str) -> bool:
         """Whether the step was done."""

@@ -59,7 +59,8 @@ class SnapshotImports:
             if not self._unbound(record.owner):
                 return
             name = objects.name_for(record.owner["metadata"]["uid"])
-            self._world.forsake(CONTENT, name)
+            if (content := self._api.get(CONTENT, name)) is not None:
+                self._world.forsake(CONTENT, content)
             if self._api.get(CONTENT, name) is not None:
                 raise Refused("Waiting", f"content {name} is still being removed", SOON)
             self._let_go(record)
@@ -147,7 +148,9 @@ class SnapshotImports:
         if objects.is_ready(found):
             return False
         # The content goes with its snapshot, and what is behind it must not.
-        self._world.retain(CONTENT, objects.name_for(owner["metadata"]["uid"]))
+        content = self._api.get(CONTENT, objects.name_for(owner["metadata"]["uid"]))
+        if content is not None:
+            self._world.retain(CONTENT, content)
         self._api.delete(SNAPSHOT, found, unchanged=True)
         return True
 
