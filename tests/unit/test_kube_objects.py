@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from csi.kube import objects, refusals
+from csi.kube.api import Refusal
 from csi.kube.handlers import pause
 from csi.kube.objects import Adopted
 from csi.kube.record import turned
@@ -117,6 +118,20 @@ def test_what_a_node_answers_becomes_a_reason(
 ) -> None:
     found = refusals.by_node(error("said\nso"))
     assert (found.reason, found.again, found.message) == (reason, again, "said so")
+
+
+def test_an_operator_without_rights_to_snapshots_says_what_to_set() -> None:
+    words = 'volumesnapshots.snapshot.storage.k8s.io "monday" is forbidden'
+    found = refusals.by_api(Refusal(403, words))
+    assert found.reason == "SnapshotsDisabled"
+    assert "snapshots.enabled" in found.message
+    assert refusals.by_api(Refusal(403, "pods is forbidden")).reason == "APIRefused"
+
+
+def test_a_message_is_cut_to_what_the_api_takes() -> None:
+    assert refusals.Refused("InUse", "open").message == "open"
+    long = refusals.Refused("InUse", "open " * 1000).message
+    assert (len(long), long[-1]) == (2048, "…")
 
 
 def test_what_hinders_an_import_is_its_reason() -> None:
