@@ -22,6 +22,8 @@ from drivers.errors import StorageError
 
 REFUSED = "Refused"
 PENDING = "Pending"
+LAST = ("Bound", "Released")
+"""The last steps of imports and of releases."""
 
 
 class Record:
@@ -57,7 +59,7 @@ class Record:
 
     def has(self, step: str) -> bool:
         """Whether the step was done."""
-        return any(each["type"] == step and each["status"] == "True" for each in self._conditions())
+        return _has(self._status, step)
 
     @contextmanager
     def step(self, name: str, phase: str = "") -> Iterator[None]:
@@ -103,6 +105,16 @@ class Record:
 
     def _conditions(self) -> list[Mapping[str, str]]:
         return list(self._status.get("conditions") or ())
+
+
+def is_finished(status: Mapping[str, Any]) -> bool:
+    """Whether that is the status of a resource for which nothing is left to do, or to undo."""
+    return any(_has(status, step) for step in LAST)
+
+
+def _has(status: Mapping[str, Any], step: str) -> bool:
+    found = status.get("conditions") or ()
+    return any(each["type"] == step and each["status"] == "True" for each in found)
 
 
 @contextmanager

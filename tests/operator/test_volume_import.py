@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -122,6 +123,35 @@ def test_after_it_is_bound_only_the_record_is_deleted(served: Bench) -> None:
     served.eventually(lambda: served.gone(VOLUME_IMPORT, "record"))
     assert served.claim("record")["status"]["phase"] == "Bound"
     assert served.node.lvs["stays"].owner
+
+
+def test_what_is_done_is_not_held_by_anybody(served: Bench) -> None:
+    served.node.add("free-to-go")
+    served.bring_in("free-to-go", "free-to-go")
+    served.until(VOLUME_IMPORT, "free-to-go", "Bound")
+
+    def holders() -> object:
+        found = served.api.get(VOLUME_IMPORT, "free-to-go") or {"metadata": {}}
+        return found["metadata"].get("finalizers")
+
+    served.eventually(lambda: not holders(), holders)
+    # Nobody is needed for this any more.
+    served.kill()
+    served.delete(VOLUME_IMPORT, "free-to-go")
+    assert served.gone(VOLUME_IMPORT, "free-to-go")
+    served.start()
+
+
+def test_what_was_refused_is_looked_at_as_soon_as_somebody_asks(served: Bench) -> None:
+    lv = served.node.add("opened", is_open=True)
+    served.bring_in("opened", "opened")
+    served.until(VOLUME_IMPORT, "opened", "Refused InUse")
+    lv.is_open = False
+    marks = ("annotate", "volumeimport", "opened", "operator.hearth-csi.io/reconcile-")
+    served.eventually(lambda: not served.plane.kubectl(*marks).startswith("error"))
+    began = time.monotonic()
+    served.until(VOLUME_IMPORT, "opened", "Bound")
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(
