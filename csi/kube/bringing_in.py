@@ -67,12 +67,12 @@ class BringingIn(ABC):
             return
         if not record.begun:
             dry = record.owner["spec"]["dryRun"]
-            with record.step("Checked", "Checked" if dry else ""):
+            with record.step("Checked", "Checked" if dry else ""), self._world.named(self.kind):
                 self._check(record)
                 record.begin(really=not dry)
             if dry:
                 return
-        with record.step("Adopted", "Adopted"):
+        with record.step("Adopted", "Adopted"), self._world.named(self.kind):
             pair = self._adopt(record)
         with record.step("Bound", "Bound"):
             self._bind(record.owner, pair)

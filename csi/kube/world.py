@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -49,6 +50,28 @@ class World:
     def storage_of(self, object_id: str) -> Storage:
         """What the node has that has the object. Raises what `csi.router.nodes.Nodes.owner` does."""
         return Storage(self.nodes.owner(object_id))
+
+    @contextmanager
+    def named(self, kind: Kind) -> Iterator[None]:
+        """For the block, who else has it is told by the name of the resource of that ``kind``.
+
+        Nodes know UIDs alone. Raises `Refused` whatever it was that stood in the way.
+        """
+        try:
+            with renamed():
+                yield
+        except Refused as error:
+            if error.reason != "AlreadyManaged":
+                raise
+            with renamed():
+                message = self._with_names(kind, error.message)
+            raise Refused(error.reason, message, error.again) from error
+
+    def _with_names(self, kind: Kind, message: str) -> str:
+        for each in self.api.list(kind):
+            name, uid = each["metadata"]["name"], each["metadata"]["uid"]
+            message = message.replace(uid, f"{kind.name} {name} ({uid})")
+        return message
 
     def own_class(self, kind: Kind, name: str, key: str) -> Object:
         """The class of that name, which must be this driver's: ``key`` is where it says so."""

@@ -94,12 +94,11 @@ def test_of_two_imports_of_one_volume_exactly_one_wins(served: Bench) -> None:
         return {served.phase(VOLUME_IMPORT, each) for each in ("first", "second")}
 
     served.eventually(lambda: phases() == {"Bound", "Refused AlreadyManaged"}, phases)
-    loser = next(
-        found
-        for each in ("first", "second")
-        if (found := served.api.get(VOLUME_IMPORT, each)) and found["status"]["phase"] == "Refused"
-    )
-    assert served.node.lvs["wanted"].owner in why(loser)
+    found = [served.api.get(VOLUME_IMPORT, each) or {} for each in ("first", "second")]
+    winner, loser = sorted(found, key=lambda each: str(each["status"]["phase"]))
+    uid = winner["metadata"]["uid"]
+    assert served.node.lvs["wanted"].owner == uid
+    assert f"VolumeImport {winner['metadata']['name']} ({uid})" in why(loser)
 
 
 def test_a_claim_of_that_name_is_not_taken_over(served: Bench) -> None:
