@@ -32,6 +32,7 @@ class VolumeImports(BringingIn):
         found = storage.service.manage_volume(request)
         _check_filesystem(spec, found)
         self._world.create_dry(CLAIM, objects.claim(owner, found.size or 1))
+        record.note(capacity=str(found.size), fsType=found.properties.fs_type)
 
     def _class(self, owner: Object) -> Object:
         return self._world.own_class(CLASS, owner["spec"]["storageClassName"], "provisioner")

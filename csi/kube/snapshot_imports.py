@@ -41,9 +41,9 @@ class SnapshotImports(BringingIn):
         origin = self._origin(owner)
         request = self._request(owner, origin)
         request.dry_run = True
-        origin.storage.service.manage_snapshot(request)
+        found = origin.storage.service.manage_snapshot(request)
         self._world.create_dry(SNAPSHOT, objects.snapshot(owner))
-        record.note(node=origin.storage.node)
+        record.note(node=origin.storage.node, capacity=str(found.size))
 
     def _origin(self, owner: Object) -> Origin:
         wanted = owner["spec"]["claim"]

@@ -76,9 +76,10 @@ def test_in_a_large_cluster_too_a_node_that_is_none_is_told(idle: Bench) -> None
 
 
 def test_a_dry_run_says_what_would_be_and_may_become_one_that_counts(served: Bench) -> None:
-    served.node.add("dry")
+    served.node.add("dry", size=64 << 20)
     served.bring_in("dry", "dry", dryRun=True)
-    served.until(VOLUME_IMPORT, "dry", "Checked")
+    status = served.until(VOLUME_IMPORT, "dry", "Checked")["status"]
+    assert (status["fsType"], status["capacity"]) == ("ext4", "67108864")
     assert served.is_plain("dry")
     assert served.claim("dry") is None
     served.api.patch(VOLUME_IMPORT, "dry", {"spec": {"dryRun": False}})
