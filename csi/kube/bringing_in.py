@@ -119,6 +119,9 @@ class BringingIn(ABC):
             if holder is not None:
                 self._world.restore(self.holder, holder)
             return False
+        if not objects.is_made_for(owner, claimant):
+            message = f"{self._named(owner)} asks for {name}, and is somebody else's: delete it"
+            raise Refused("Waiting", message, SOON)
         # Without its claimant it would be deleted, and what is behind it wiped, if its policy says so.
         if holder is not None:
             self._world.retain(self.holder, holder)

@@ -106,6 +106,30 @@ def test_a_claim_that_is_bound_after_all_keeps_what_was_to_become_of_it(idle: Be
     assert not idle.is_plain("kept")
 
 
+def test_a_claim_that_a_person_made_is_not_deleted(idle: Bench) -> None:
+    idle.node.add("mine")
+    found = idle.bring_in("mine", "mine")
+    volume = name_for(found["metadata"]["uid"])
+    with nothing_binds(idle, volume):
+        idle.live_for(1, lambda: not idle.gone(VOLUME, volume))
+        idle.eventually(lambda: is_refused(idle, volume))
+        spec: dict[str, Any] = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": "hearth",
+            "volumeName": volume,
+        }
+        made = idle.create(CLAIM, "mine", spec, "default")
+        idle.delete(VOLUME_IMPORT, "mine")
+        idle.start()
+        idle.eventually(lambda: "somebody else's" in idle.log())
+        assert idle.claim("mine")["metadata"]["uid"] == made["metadata"]["uid"]
+        assert policy(idle, volume) == "Retain"
+        idle.delete(CLAIM, "mine", "default")
+        idle.eventually(lambda: idle.gone(VOLUME_IMPORT, "mine"), idle.log)
+    assert idle.is_plain("mine")
+
+
 def test_an_import_that_was_refused_on_the_way_is_undone(idle: Bench) -> None:
     idle.node.add("late")
     found = idle.bring_in("late", "late")
