@@ -5,11 +5,11 @@ The one process besides the controller that speaks to Kubernetes, and the one mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from csi.app import version
 from csi.app.controller import Discovery
@@ -43,6 +43,12 @@ class Serving:
     tls: Path
     http: str | None = None
     grace: float = GRACE
+
+
+class Part(Protocol):
+    """What works in a thread of its own, and is of no use once that has ended."""
+
+    def alive(self) -> bool: ...
 
 
 class _Looking:
@@ -89,7 +95,7 @@ def build(
     reconciles.show(ledger.phases, overview.orphans)
     operator = _operator(world, connect, ledger)
     status = Status(operator.ready)
-    web = _web(serving.http, metrics, status, operator) if serving.http else None
+    web = _web(serving.http, metrics, status, [operator, overview]) if serving.http else None
     return App([operator], web, _Looking(discovery, nodes, overview), status, serving.grace)
 
 
@@ -107,10 +113,17 @@ def _operator(world: World, connect: Callable[[], client.ApiClient], ledger: Led
     )
 
 
-def _web(http: str, metrics: Metrics, status: Status, operator: Operator) -> Web:
-    def alive() -> Answer:
-        if operator.alive():
-            return Answer(b"alive\n")
-        return Answer(b"the operator has ended; the log says why\n", HTTPStatus.SERVICE_UNAVAILABLE)
+def _web(http: str, metrics: Metrics, status: Status, parts: Sequence[Part]) -> Web:
+    return Web(http, {**pages(metrics, status, "starting"), "/healthz": health(parts)})
 
-    return Web(http, {**pages(metrics, status, "starting"), "/healthz": alive})
+
+def health(parts: Sequence[Part]) -> Callable[[], Answer]:
+    """The page that says whether all of them still work; a process that half works is to be replaced."""
+
+    def alive() -> Answer:
+        if all(each.alive() for each in parts):
+            return Answer(b"alive\n")
+        words = b"a part of the operator has ended; the log says why\n"
+        return Answer(words, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return alive

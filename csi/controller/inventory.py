@@ -11,7 +11,7 @@ from csi.controller.access import Access, CheckFlags, agree
 from csi.controller.paging import Page, Where, page
 from csi.controller.parameters import BACKEND, parse
 from drivers.backends import Backends, is_id
-from drivers.errors import Invalid, NotFound, Precondition
+from drivers.errors import InUse, Invalid, NotFound, Precondition
 from drivers.interface import SnapshotDriver, VolumeDriver
 from drivers.model import FsType, Snapshot, SnapshotId, Volume, VolumeId
 
@@ -64,7 +64,7 @@ class Inventory:
     def revertible(self, volume_id: str, snapshot_id: str) -> Volume:
         """The volume, as far as can be seen without trying whether it can go back to the snapshot.
 
-        Raises what `Provisioner.revert` raises for what is not there, not its, or not usable.
+        Raises what `Provisioner.revert` raises for what is not there, not its, not usable, or open.
         """
         abilities.reverts(self._backends.of(volume_id))
         snapshot = self.snapshot(snapshot_id)
@@ -72,7 +72,10 @@ class Inventory:
             raise Invalid(f"snapshot {snapshot_id} is not one of volume {volume_id}")
         if not snapshot.usable:
             raise Precondition(f"snapshot {snapshot_id} can no longer be read: delete it")
-        return self.volume(volume_id)
+        volume = self.volume(volume_id)
+        if self.in_use([volume]):
+            raise InUse(f"{volume_id} is open: end what uses it before it is taken back")
+        return volume
 
     def in_use(self, volumes: Iterable[Volume]) -> Collection[str]:
         """The ids of those of ``volumes`` that somebody on this node has open, or is about to open."""

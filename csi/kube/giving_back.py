@@ -2,20 +2,23 @@
 
 What is needed to finish is written into the status before the first thing is removed: after that, the two
 objects of the cluster that had it are no longer there to be asked. Until then everything can be taken back.
+Nothing is removed but the two objects that were checked: another claimant's holder, by now, is left alone.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 
 from csi.kube.client import Object
 from csi.kube.kinds import Kind
 from csi.kube.record import Record, renamed
 from csi.kube.refusals import SOON, Refused
-from csi.kube.world import POLICIES, World
+from csi.kube.world import World, policy_of
 from csi.manage.client import ManageCalls
 from csi.spec import manage_pb2 as pb
+from drivers.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,31 @@ class Fields:
     """In its status, the name of the cluster-wide object behind that one."""
     handle: str
     policy: str
-    """In its status, what was to become of the object before: for whoever takes the release back."""
+    """In its status, what was to become of the object before."""
+
+    @property
+    def claimant_uid(self) -> str:
+        """In its status, the UID of who had the object when it was checked."""
+        return f"{self.wanted}UID"
+
+    @property
+    def holder_uid(self) -> str:
+        """In its status, the UID of the cluster-wide object behind that one."""
+        return f"{self.holder}UID"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the check has found: the cluster-wide object, its handle, and what the storage calls it."""
+    """What the check has found: the two objects, the handle, and what the storage calls it."""
 
+    claimant: Object
     holder: Object
     handle: str
     original: str
+
+
+class Overtaken(Refused):
+    """Somebody else has seen to it: nothing is there that could be given back, or taken back."""
 
 
 class GivingBack(ABC):
@@ -49,6 +67,8 @@ class GivingBack(ABC):
     holder: Kind
     """The kind of the cluster-wide object behind that one."""
     fields: Fields
+    reference: str
+    """Where the cluster-wide object's spec says of whom it is."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -57,10 +77,6 @@ class GivingBack(ABC):
     @abstractmethod
     def _find(self, owner: Object) -> Found:
         """What is to be given back, if nothing stands against it. Raises `Refused`."""
-
-    @abstractmethod
-    def _holder_of(self, claimant: Object) -> str:
-        """The name of the cluster-wide object behind a namespaced one."""
 
     @abstractmethod
     def _let_go_of(
@@ -76,12 +92,13 @@ class GivingBack(ABC):
         """Everything that is left to do. Raises `Refused` where it does not go on."""
         if record.has("Released"):
             return
-        dry = record.owner["spec"]["dryRun"]
-        if not self._is_begun(record):
+        if not record.begun:
+            dry = record.owner["spec"]["dryRun"]
             with record.step("Checked", "Checked" if dry else ""):
                 self._check(record)
-        if dry:
-            return
+                record.begin(really=not dry)
+            if dry:
+                return
         with record.step("Removed", "Removing"):
             self._remove(record)
         with record.step("Released", "Released"):
@@ -89,70 +106,120 @@ class GivingBack(ABC):
 
     def undo(self, record: Record) -> None:
         """Take back what can be: once the claimant is going, finish instead. Raises `Refused`."""
-        if not record.has("Checked") or record.has("Released") or record.owner["spec"]["dryRun"]:
+        if not record.begun or record.has("Released"):
             return
-        with renamed():
-            if self._is_begun(record):
+        with renamed(), suppress(Overtaken):
+            if self._staying(record) is None:
                 self.carry_out(record)
-            elif self._api.get(self.holder, record[self.fields.holder]) is not None:
-                change = {"spec": {POLICIES[self.holder]: record[self.fields.policy]}}
-                self._api.patch(self.holder, record[self.fields.holder], change)
-
-    def _is_begun(self, record: Record) -> bool:
-        """Whether the claimant that was checked is gone, or going."""
-        if not record.has("Checked"):
-            return False
-        with renamed():
-            found = self._claimant(record.owner)
-        return (
-            found is None
-            or self._holder_of(found) != record[self.fields.holder]
-            or "deletionTimestamp" in found["metadata"]
-        )
+            elif (holder := self._holder(record)) is not None:
+                self._world.restore(self.holder, holder)
 
     def _claimant(self, owner: Object) -> Object | None:
         wanted = owner["spec"][self.fields.wanted]
         return self._api.get(self.claimant, wanted["name"], wanted["namespace"])
 
+    def _same(self, record: Record) -> Object | None:
+        """The claimant that was checked, if it is there."""
+        found = self._claimant(record.owner)
+        uid = record[self.fields.claimant_uid]
+        return found if found is not None and found["metadata"]["uid"] == uid else None
+
+    def _staying(self, record: Record) -> Object | None:
+        """The claimant that was checked, unless it is gone or going."""
+        found = self._same(record)
+        return None if found is None or "deletionTimestamp" in found["metadata"] else found
+
+    def _holder(self, record: Record) -> Object | None:
+        """The cluster-wide object, if it is there. Raises `Overtaken` if it is somebody else's by now."""
+        name = record[self.fields.holder]
+        found = self._api.get(self.holder, name)
+        if found is None:
+            return None
+        if found["metadata"]["uid"] != record[self.fields.holder_uid]:
+            raise Overtaken("NotOurs", f"{self.holder.name} {name} is another one by now")
+        if self._claimant_uid_of(found) != record[self.fields.claimant_uid]:
+            message = f"{self.holder.name} {name} is another {self.claimant.name}'s by now"
+            raise Overtaken("NotOurs", message)
+        return found
+
+    def _claimant_uid_of(self, holder: Object) -> str:
+        reference = holder["spec"].get(self.reference) or {}
+        return str(reference.get("uid", ""))
+
     def _check(self, record: Record) -> None:
-        found = self._find(record.owner)
-        self._check_unused(record.owner)
+        found = self._checked(record.owner)
         storage = self._world.storage_of(found.handle)
-        name = record.owner["spec"].get("logicalVolumeName", "") or found.original
-        answer = self._let_go_of(storage.service, found.handle, name, dry=True)
-        policy = found.holder["spec"].get(POLICIES[self.holder], "Retain")
+        answer = self._rehearsed(record.owner, found)
         record.note(
             node=storage.node,
             volumeGroup=answer.storage,
-            logicalVolume=answer.reference.name or name,
+            logicalVolume=answer.reference.name,
             uuid=answer.reference.uuid,
             **{
                 self.fields.handle: found.handle,
                 self.fields.holder: found.holder["metadata"]["name"],
-                self.fields.policy: record[self.fields.policy] or policy,
+                self.fields.holder_uid: found.holder["metadata"]["uid"],
+                self.fields.claimant_uid: found.claimant["metadata"]["uid"],
+                self.fields.policy: policy_of(self.holder, found.holder),
             },
         )
 
+    def _checked(self, owner: Object) -> Found:
+        found = self._find(owner)
+        if self._claimant_uid_of(found.holder) != found.claimant["metadata"]["uid"]:
+            name = found.holder["metadata"]["name"]
+            raise Refused("NotBound", f"{self.holder.name} {name} is not bound to it")
+        self._check_unused(owner)
+        return found
+
+    def _rehearsed(
+        self, owner: Object, found: Found
+    ) -> pb.UnmanageVolumeResponse | pb.UnmanageSnapshotResponse:
+        service = self._world.storage_of(found.handle).service
+        name = owner["spec"].get("logicalVolumeName", "") or found.original
+        answer = self._let_go_of(service, found.handle, name, dry=True)
+        if not answer.reference.name:
+            raise Refused("InvalidReference", f"the node has no {found.handle}")
+        return answer
+
     def _remove(self, record: Record) -> None:
         name = record[self.fields.holder]
-        self._world.retain(self.holder, name)
-        claimant = self._claimant(record.owner)
-        if claimant is not None and self._holder_of(claimant) == name:
-            if "deletionTimestamp" not in claimant["metadata"]:
-                # A pod may have come since; the claim would go as soon as it ends, and with it the volume.
-                self._check_unused(record.owner)
-                self._api.delete(self.claimant, claimant)
+        if (claimant := self._staying(record)) is not None:
+            self._remove_claimant(record, claimant)
+        if self._same(record) is not None:
             raise Refused("Waiting", f"the {self.claimant.name} is still being removed", SOON)
-        self._world.forsake(self.holder, name)
+        if (found := self._holder(record)) is not None:
+            self._world.forsake(self.holder, found)
         if self._api.get(self.holder, name) is not None:
             raise Refused("Waiting", f"{self.holder.name} {name} is still being removed", SOON)
 
+    def _remove_claimant(self, record: Record, claimant: Object) -> None:
+        # Somebody may have come since; the claimant would go as soon as he ends, and with it the storage.
+        self._rehearsed(record.owner, self._checked(record.owner))
+        if (holder := self._holder(record)) is not None:
+            self._world.retain(self.holder, holder)
+            self._api.delete(self.claimant, claimant)
+
     def _let_go(self, record: Record) -> None:
-        handle = record[self.fields.handle]
+        handle, name = record[self.fields.handle], record["logicalVolume"]
         service = self._world.storage_of(handle).service
-        answer = self._let_go_of(service, handle, record["logicalVolume"], dry=False)
+        if not record["releasing"]:
+            self._check_there(service, record)
+            record.note(releasing=True)
+            record.write()
+        answer = self._let_go_of(service, handle, name, dry=False)
         # Empty if an earlier try has done it, which then was not told: it is where the check said.
         if answer.reference.name:
             record.note(logicalVolume=answer.reference.name, volumeGroup=answer.storage)
         if answer.reference.uuid:
             record.note(uuid=answer.reference.uuid)
+
+    def _check_there(self, service: ManageCalls, record: Record) -> None:
+        """Whether there is something to release: later, an empty answer means that it has been."""
+        handle, name = record[self.fields.handle], record["logicalVolume"]
+        try:
+            answer = self._let_go_of(service, handle, name, dry=True)
+        except NotFound as error:
+            raise Overtaken("Lost", str(error)) from error
+        if not answer.reference.name:
+            raise Overtaken("Lost", f"the node has no {handle}: it went before it was released")

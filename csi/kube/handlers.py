@@ -16,12 +16,13 @@ import kopf
 from csi.kube.client import Object
 from csi.kube.kinds import Kind
 from csi.kube.ledger import Ledger
-from csi.kube.record import Record
-from csi.kube.refusals import Refused
+from csi.kube.record import Record, is_finished
+from csi.kube.refusals import LATER, Refused
 from csi.kube.turns import turn
 
-SLOWEST = 60.0
-DOUBLINGS = 5
+MINUTE, HOUR = 60.0, 3600.0
+"""Seconds between two looks, at most: at what goes on by itself, and at what waits for a person."""
+DOUBLINGS = 6
 
 
 class Work(Protocol):
@@ -52,13 +53,27 @@ def register(registry: kopf.OperatorRegistry, works: Sequence[Work], desk: Desk)
         kopf.on.create(*at, id="reconcile", **where)(doing)
         kopf.on.update(*at, id="reconcile", field="spec", **where)(doing)
         kopf.on.resume(*at, id="reconcile", **where)(doing)
-        kopf.on.delete(*at, id="undo", **where)(
-            _handler(partial(_undo, work, desk), work.kind, desk)
-        )
+        # kopf holds what this may be called for, and lets go of what it is not called for any more: there is
+        # nothing to undo once it is done, and nobody to let go of it once the operator is uninstalled.
+        undone: Any = where | {"when": partial(_is_unfinished, desk.driver)}
+        kopf.on.delete(*at, id="undo", **undone)(_handler(work.undo, work.kind, desk))
+        kopf.on.event(*at, id="forget", **where)(_forgetting(work.kind, desk))
 
 
 def _is_of(driver: str, spec: Any, **_rest: Any) -> bool:
     return bool(spec.get("driver") == driver)
+
+
+def _is_unfinished(driver: str, spec: Any, status: Any, **_rest: Any) -> bool:
+    return _is_of(driver, spec) and not is_finished(status)
+
+
+def _forgetting(kind: Kind, desk: Desk) -> Callable[..., None]:
+    def forget(event: Any, body: Any, **_rest: Any) -> None:
+        if event["type"] == "DELETED":
+            desk.ledger.forget(kind.name, body["metadata"]["uid"])
+
+    return forget
 
 
 def _carry_out(work: Work, record: Record) -> None:
@@ -67,14 +82,9 @@ def _carry_out(work: Work, record: Record) -> None:
         work.carry_out(record)
 
 
-def _undo(work: Work, desk: Desk, record: Record) -> None:
-    work.undo(record)
-    desk.ledger.forget(work.kind.name, record.owner["metadata"]["uid"])
-
-
 def _handler(work: Callable[[Record], None], kind: Kind, desk: Desk) -> Callable[..., None]:
-    def handle(body: Any, retry: int, **_rest: Any) -> None:
-        record = None
+    def handle(body: Any, **_rest: Any) -> None:
+        record, uid = None, body["metadata"]["uid"]
         with turn(kind.name, body["metadata"]["name"]) as this:
             try:
                 record = desk.open(kind, body)
@@ -83,13 +93,18 @@ def _handler(work: Callable[[Record], None], kind: Kind, desk: Desk) -> Callable
             except Refused as error:
                 this.result = error.reason
                 desk.ledger.ended(kind.name, error.reason, record)
-                raise kopf.TemporaryError(str(error), delay=pause(error.again, retry)) from error
+                times = desk.ledger.again(kind.name, uid, error.reason)
+                raise kopf.TemporaryError(str(error), delay=pause(error.again, times)) from error
             this.result = "done"
             desk.ledger.ended(kind.name, "done", record)
 
     return handle
 
 
-def pause(first: float, retry: int) -> float:
-    """Seconds until the next try: longer each time, to a bound."""
-    return min(first * 2.0 ** min(retry, DOUBLINGS), max(first, SLOWEST))
+def pause(first: float, times: int) -> float:
+    """Seconds until the next try, after as many for the same reason: longer each time, to a bound.
+
+    No refusal is for good: a volume, a class or a node that is missed today may be there tomorrow.
+    """
+    bound = HOUR if first >= LATER else MINUTE
+    return min(first * 2.0 ** min(times, DOUBLINGS), bound)

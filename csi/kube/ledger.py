@@ -19,6 +19,7 @@ class Ledger:
         self._observe = observe
         self._guard = threading.Lock()
         self._phases: dict[tuple[str, str], str] = {}
+        self._tries: dict[tuple[str, str], tuple[str, int]] = {}
 
     def ended(self, kind: str, result: str, record: Record | None) -> None:
         """A call for a resource has ended; ``record`` is None where it was gone, or not to be had."""
@@ -27,10 +28,19 @@ class Ledger:
             with self._guard:
                 self._phases[kind, record.owner["metadata"]["uid"]] = record["phase"]
 
+    def again(self, kind: str, uid: str, reason: str) -> int:
+        """A resource was refused; how often it was before, in a row and for the same reason."""
+        with self._guard:
+            before, times = self._tries.get((kind, uid), (reason, 0))
+            times = times if before == reason else 0
+            self._tries[kind, uid] = reason, times + 1
+            return times
+
     def forget(self, kind: str, uid: str) -> None:
         """A resource goes."""
         with self._guard:
             self._phases.pop((kind, uid), None)
+            self._tries.pop((kind, uid), None)
 
     def phases(self) -> Mapping[tuple[str, ...], int]:
         """How many resources there are of each kind and phase."""

@@ -107,6 +107,12 @@ def snapshot(owner: Object) -> Object:
     return _document(SNAPSHOT, owner, _named(spec["snapshot"]), document)
 
 
+def is_made_for(owner: Object, found: Object) -> bool:
+    """Whether the operator made an object for that resource, and no person did."""
+    labels = found["metadata"].get("labels") or {}
+    return bool(labels.get(OWNER) == owner["metadata"]["uid"])
+
+
 def node_of(found: Object, topology: str) -> str:
     """The node that a PersistentVolume is on; empty if it does not say."""
     affinity = found["spec"].get("nodeAffinity") or {}

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from csi.kube import backends
@@ -92,6 +93,9 @@ class Overview:
         self._announced = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="overview", daemon=True)
+        self._waiting: dict[tuple[str, str], float] = {}
+        """Until when a backend waits that could not be told."""
+        self._ended = False
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -107,6 +111,10 @@ class Overview:
         if self._thread.is_alive():
             self._thread.join()
 
+    def alive(self) -> bool:
+        """False if it has ended and nobody asked it to: then everything it shows stays as it is."""
+        return not self._ended or self._closed.is_set()
+
     def orphans(self) -> Mapping[tuple[str, ...], int]:
         """How many are left over, by backend, node and kind."""
         counted: Counter[tuple[str, ...]] = Counter()
@@ -118,18 +126,24 @@ class Overview:
         return counted
 
     def _run(self) -> None:
+        try:
+            self._look_on()
+        finally:
+            self._ended = True
+
+    def _look_on(self) -> None:
         told = ""
         while not self._closed.wait(self._pace.look):
             try:
                 self.look()
                 told = ""
-            except (Refusal, Silent, StorageError) as error:
+            except (Refusal, Silent, StorageError, Refused) as error:
                 if str(error) != told:
                     log.warning("the backends cannot be told: %s", error)
                 told = str(error)
 
     def look(self) -> None:
-        """Compare everything once. Raises `Refusal` and `Silent`."""
+        """Compare everything once. Raises `Refusal` and `Silent` where nothing can be told."""
         if self._shown is None:
             self._shown = self._found()
         self._known = None
@@ -138,10 +152,21 @@ class Overview:
         for link in links.values():
             for told in link.told.backends if link.told else ():
                 seen.add((link.name, told.name))
-                self._show(link, told)
+                self._try((link.name, told.name), partial(self._show, link, told))
         if self._announced.is_set():
             for key in [each for each in self._shown if each not in seen]:
-                self._miss(key, links.get(key[0]))
+                self._try(key, partial(self._miss, key, links.get(key[0])))
+
+    def _try(self, key: tuple[str, str], tell: Callable[[], None]) -> None:
+        """Tell of one backend; where that is refused it waits for a while, and the others do not."""
+        if self._clock() < self._waiting.get(key, 0.0):
+            return
+        try:
+            tell()
+        except (Refusal, StorageError, Refused) as error:
+            log.warning("backend %s of node %s cannot be told: %s", key[1], key[0], error)
+            pause = error.again if isinstance(error, Refused) else self._pace.numbers
+            self._waiting[key] = self._clock() + pause
 
     def _found(self) -> dict[tuple[str, str], Shown]:
         """The objects that an earlier life has written."""

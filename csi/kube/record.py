@@ -1,7 +1,8 @@
 """The status of a resource: kept while it is worked on, and written where it has changed.
 
-It is written after each step, before the next one begins. So what it says has happened: a resource that
-was never Checked was never begun, and nothing has to be undone for it.
+It is written after each step, before the next one begins. So what it says has happened. With the last check
+it is written that the work begins, and that is never taken back, whatever is refused later: for a resource
+without that mark nothing has to be undone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from drivers.errors import StorageError
 
 REFUSED = "Refused"
 PENDING = "Pending"
+LAST = ("Bound", "Released")
+"""The last steps of imports and of releases."""
 
 
 class Record:
@@ -44,9 +47,19 @@ class Record:
         """Say something more; it is written with the next step."""
         self._status |= fields
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything but the status may have been changed."""
+        return bool(self["begun"])
+
+    def begin(self, *, really: bool) -> None:
+        """Say so with the step that ends now; a rehearsal begins nothing."""
+        if really:
+            self.note(begun=True)
+
     def has(self, step: str) -> bool:
         """Whether the step was done."""
-        return any(each["type"] == step and each["status"] == "True" for each in self._conditions())
+        return _has(self._status, step)
 
     @contextmanager
     def step(self, name: str, phase: str = "") -> Iterator[None]:
@@ -92,6 +105,16 @@ class Record:
 
     def _conditions(self) -> list[Mapping[str, str]]:
         return list(self._status.get("conditions") or ())
+
+
+def is_finished(status: Mapping[str, Any]) -> bool:
+    """Whether that is the status of a resource for which nothing is left to do, or to undo."""
+    return any(_has(status, step) for step in LAST)
+
+
+def _has(status: Mapping[str, Any], step: str) -> bool:
+    found = status.get("conditions") or ()
+    return any(each["type"] == step and each["status"] == "True" for each in found)
 
 
 @contextmanager

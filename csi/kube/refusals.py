@@ -6,6 +6,7 @@ What a node answers is renamed here once, from the classes of errors to the word
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
 from csi.kube.api import Absent, Refusal, Silent, Taken
@@ -17,6 +18,10 @@ SOON = 2.0
 """Seconds until the next look at what goes on by itself."""
 LATER = 60.0
 """Seconds until the next look at what waits for a person."""
+SNAPSHOTS = "snapshot.storage.k8s.io"
+"""The group whose kinds the operator may be installed without the rights to."""
+LONGEST = 2048
+"""Characters of a message that the API takes."""
 
 
 class Refused(Exception):
@@ -24,7 +29,7 @@ class Refused(Exception):
 
     def __init__(self, reason: str, message: str, again: float = LATER) -> None:
         self.reason = reason
-        self.message = " ".join(message.split())
+        self.message = _cut(" ".join(message.split()))
         self.again = again
         super().__init__(f"{reason}: {self.message}")
 
@@ -69,6 +74,9 @@ def by_api(error: Refusal | Silent) -> Refused:
         return Refused("APIUnavailable", str(error), SOON)
     if isinstance(error, Taken):
         return Refused("Conflict", str(error), SOON)
+    if error.status == HTTPStatus.FORBIDDEN and SNAPSHOTS in str(error):
+        message = f"snapshots are off: snapshots.enabled of the chart gives the rights ({error})"
+        return Refused("SnapshotsDisabled", message)
     return Refused("NotFound" if isinstance(error, Absent) else "APIRefused", str(error))
 
 
@@ -76,3 +84,8 @@ def word(hindrance: Hindrance) -> str:
     """A driver's word for what hinders as a reason: ``raid-image`` becomes ``RaidImage``."""
     spelt = "".join(part.capitalize() for part in hindrance.value.split("-"))
     return HINDRANCES.get(hindrance, spelt)
+
+
+def _cut(message: str) -> str:
+    """As much of it as the API takes: half a sentence is told, a whole one would be refused."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…"

@@ -16,32 +16,32 @@ class VolumeReleases(GivingBack):
 
     kind, claimant, holder = VOLUME_RELEASE, CLAIM, VOLUME
     fields = Fields("claim", "persistentVolume", "volumeHandle", "reclaimPolicy")
+    reference = "claimRef"
 
     def _find(self, owner: Object) -> Found:
-        volume = self._volume(owner)
+        claim = self._claim(owner)
+        volume = self._volume(owner, claim)
         handle = objects.handle_of(volume, self._world.driver)
         service = self._world.storage_of(handle).service
         for each in service.snapshots(volume_id=handle):
             raise Refused("HasSnapshots", f"snapshot {each.id} of it exists: delete it before")
-        return Found(volume, handle, service.volume(handle).reference)
+        return Found(claim, volume, handle, service.volume(handle).reference)
 
-    def _volume(self, owner: Object) -> Object:
-        """The PersistentVolume of the claim, if it is one of this driver."""
-        wanted = owner["spec"]["claim"]
-        named = f"claim {wanted['namespace']}/{wanted['name']}"
+    def _claim(self, owner: Object) -> Object:
         claim = self._claimant(owner)
         if claim is None:
-            raise Refused("InvalidReference", f"there is no {named}")
-        name = self._holder_of(claim)
+            raise Refused("InvalidReference", f"there is no {_named(owner)}")
+        return claim
+
+    def _volume(self, owner: Object, claim: Object) -> Object:
+        """The PersistentVolume of the claim, if it is one of this driver."""
+        name = str(claim["spec"].get("volumeName", ""))
         volume = self._api.get(VOLUME, name) if objects.bound(claim, name) else None
         if volume is None:
-            raise Refused("NotBound", f"{named} has no volume")
+            raise Refused("NotBound", f"{_named(owner)} has no volume")
         if not objects.handle_of(volume, self._world.driver):
             raise Refused("ClassMismatch", f"volume {name} is none of {self._world.driver}")
         return volume
-
-    def _holder_of(self, claimant: Object) -> str:
-        return str(claimant["spec"].get("volumeName", ""))
 
     def _check_unused(self, owner: Object) -> None:
         wanted = owner["spec"]["claim"]
@@ -54,3 +54,8 @@ class VolumeReleases(GivingBack):
     ) -> pb.UnmanageVolumeResponse:
         request = pb.UnmanageVolumeRequest(volume_id=handle, name=name, dry_run=dry)
         return service.unmanage_volume(request)
+
+
+def _named(owner: Object) -> str:
+    wanted = owner["spec"]["claim"]
+    return f"claim {wanted['namespace']}/{wanted['name']}"

@@ -16,31 +16,31 @@ class SnapshotReleases(GivingBack):
 
     kind, claimant, holder = SNAPSHOT_RELEASE, SNAPSHOT, CONTENT
     fields = Fields("snapshot", "snapshotContent", "snapshotHandle", "deletionPolicy")
+    reference = "volumeSnapshotRef"
 
     def _find(self, owner: Object) -> Found:
-        content = self._content(owner)
+        snapshot = self._snapshot(owner)
+        content = self._content(owner, snapshot)
         handle = objects.snapshot_handle_of(content)
         service = self._world.storage_of(handle).service
         found = service.snapshots(snapshot_id=handle)
-        return Found(content, handle, next((each.reference for each in found), ""))
+        return Found(snapshot, content, handle, next((each.reference for each in found), ""))
 
-    def _content(self, owner: Object) -> Object:
-        """The content of the VolumeSnapshot, if it is one of this driver."""
-        wanted = owner["spec"]["snapshot"]
-        named = f"snapshot {wanted['namespace']}/{wanted['name']}"
+    def _snapshot(self, owner: Object) -> Object:
         found = self._claimant(owner)
         if found is None:
-            raise Refused("InvalidReference", f"there is no {named}")
-        name = objects.content_of(found)
+            raise Refused("InvalidReference", f"there is no {_named(owner)}")
+        return found
+
+    def _content(self, owner: Object, snapshot: Object) -> Object:
+        """The content of the VolumeSnapshot, if it is one of this driver."""
+        name = objects.content_of(snapshot)
         content = self._api.get(CONTENT, name) if name else None
         if content is None or not objects.snapshot_handle_of(content):
-            raise Refused("NotBound", f"{named} has no content yet")
+            raise Refused("NotBound", f"{_named(owner)} has no content yet")
         if content["spec"]["driver"] != self._world.driver:
-            raise Refused("ClassMismatch", f"{named} is none of {self._world.driver}")
+            raise Refused("ClassMismatch", f"{_named(owner)} is none of {self._world.driver}")
         return content
-
-    def _holder_of(self, claimant: Object) -> str:
-        return objects.content_of(claimant)
 
     def _check_unused(self, owner: Object) -> None:
         """Nobody does: what is restored from it is a copy."""
@@ -50,3 +50,8 @@ class SnapshotReleases(GivingBack):
     ) -> pb.UnmanageSnapshotResponse:
         request = pb.UnmanageSnapshotRequest(snapshot_id=handle, name=name, dry_run=dry)
         return service.unmanage_snapshot(request)
+
+
+def _named(owner: Object) -> str:
+    wanted = owner["spec"]["snapshot"]
+    return f"snapshot {wanted['namespace']}/{wanted['name']}"

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from csi.kube.refusals import SOON, Refused
 from csi.manage.client import PAGE, Connection, ManageCalls
+from csi.router.names import some
 from csi.spec import manage_pb2 as pb
 
 PATIENCE = 60.0
@@ -48,7 +49,7 @@ class Storage:
             raise Refused("NodeUnavailable", message, SOON)
         found = [each for each in self._link.told.backends if each.name == name]
         if not found:
-            known = ", ".join(each.name for each in self._link.told.backends) or "none"
+            known = some([each.name for each in self._link.told.backends])
             raise Refused(
                 "ClassMismatch", f"node {self.node} has no backend {name}; it has: {known}"
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from csi.kube.api import Absent, Api, Refusal, Taken
 from csi.kube.client import Object
 from csi.kube.events import Events, now
-from csi.kube.kinds import CONTENT, VOLUME, Kind
+from csi.kube.kinds import CONTENT, GROUP, VOLUME, Kind
 from csi.kube.record import Record, renamed
 from csi.kube.refusals import SOON, Refused
 from csi.kube.storage import Nodes, Storage
@@ -19,6 +20,8 @@ POLICIES: Mapping[Kind, str] = MappingProxyType(
     {VOLUME: "persistentVolumeReclaimPolicy", CONTENT: "deletionPolicy"}
 )
 """Where an object says what becomes of its storage when it goes."""
+BEFORE = f"{GROUP}/policy-before"
+"""The annotation of an object that is retained for a while: what it said there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,28 @@ class World:
     def storage_of(self, object_id: str) -> Storage:
         """What the node has that has the object. Raises what `csi.router.nodes.Nodes.owner` does."""
         return Storage(self.nodes.owner(object_id))
+
+    @contextmanager
+    def named(self, kind: Kind) -> Iterator[None]:
+        """For the block, who else has it is told by the name of the resource of that ``kind``.
+
+        Nodes know UIDs alone. Raises `Refused` whatever it was that stood in the way.
+        """
+        try:
+            with renamed():
+                yield
+        except Refused as error:
+            if error.reason != "AlreadyManaged":
+                raise
+            with renamed():
+                message = self._with_names(kind, error.message)
+            raise Refused(error.reason, message, error.again) from error
+
+    def _with_names(self, kind: Kind, message: str) -> str:
+        for each in self.api.list(kind):
+            name, uid = each["metadata"]["name"], each["metadata"]["uid"]
+            message = message.replace(uid, f"{kind.name} {name} ({uid})")
+        return message
 
     def own_class(self, kind: Kind, name: str, key: str) -> Object:
         """The class of that name, which must be this driver's: ``key`` is where it says so."""
@@ -83,19 +108,41 @@ class World:
             what = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
             raise Refused("ClaimRefused", f"{what} would not be taken: {error}") from error
 
-    def retain(self, kind: Kind, name: str) -> Object | None:
-        """The object, whose storage outlives it from now on; None if there is none.
+    def retain(self, kind: Kind, found: Object) -> Object:
+        """The object that was found, whose storage outlives it from now on.
 
-        ``kind`` is one of `POLICIES`.
+        ``kind`` is one of `POLICIES`. Raises `Taken` if it is another one by now, or was changed.
         """
-        found = self.api.get(kind, name)
-        if found is None or found["spec"].get(POLICIES[kind]) == "Retain":
+        before = found["spec"].get(POLICIES[kind])
+        if before == "Retain":
             return found
-        return self.api.patch(kind, name, {"spec": {POLICIES[kind]: "Retain"}})
+        return self._patch(kind, found, "Retain", before)
 
-    def forsake(self, kind: Kind, name: str) -> None:
-        """Have the object removed, and nothing of its storage."""
+    def restore(self, kind: Kind, found: Object) -> None:
+        """Give the object that was found the policy back that `retain` took from it, if it did."""
+        before = policy_of(kind, found)
+        if before != found["spec"].get(POLICIES[kind]):
+            self._patch(kind, found, before, None)
+
+    def _patch(self, kind: Kind, found: Object, policy: str, before: str | None) -> Object:
+        metadata = found["metadata"]
+        same = {key: metadata[key] for key in ("uid", "resourceVersion")}
+        # With the same change: whoever comes next must know whose doing the policy is.
+        change = {"metadata": {**same, "annotations": {BEFORE: before}}}
+        return self.api.patch(kind, metadata["name"], {**change, "spec": {POLICIES[kind]: policy}})
+
+    def forsake(self, kind: Kind, found: Object) -> None:
+        """Have the very object that was found removed, and nothing of its storage.
+
+        Raises `Taken` if it is another one by now, or was changed.
+        """
         # Before anything is deleted: whoever sees it go must not take the data along.
-        found = self.retain(kind, name)
-        if found is not None and "deletionTimestamp" not in found["metadata"]:
-            self.api.delete(kind, found)
+        kept = self.retain(kind, found)
+        if "deletionTimestamp" not in kept["metadata"]:
+            self.api.delete(kind, kept, unchanged=True)
+
+
+def policy_of(kind: Kind, found: Object) -> str:
+    """What was to become of the object's storage before anybody had it retained for a while."""
+    annotations = found["metadata"].get("annotations") or {}
+    return str(annotations.get(BEFORE) or found["spec"].get(POLICIES[kind], "Retain"))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from csi.router.link import Connect, Link
+from csi.router.names import some
 from drivers.backends import backend_id_of, is_id
 from drivers.errors import Precondition, Unavailable
 from drivers.exec import remaining
@@ -100,10 +101,9 @@ class Nodes:
         self._wait(lambda: name in self._links)
         with self._changed:
             if (link := self._links.get(name)) is None:
-                known = ", ".join(sorted(self._links)) or "none"
                 raise Unavailable(
                     f"no Hearth runs on node {name}: its pod is not there, or not announced yet"
-                    f" (nodes: {known})"
+                    f" (nodes: {some(self._links)})"
                 )
             return link
 

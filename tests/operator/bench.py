@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from csi.kube.api import Api
-from csi.kube.kinds import CLAIM, CLASS, VOLUME_IMPORT, VOLUME_RELEASE, Kind
+from csi.kube.kinds import CLAIM, CLASS, POD, VOLUME_IMPORT, VOLUME_RELEASE, Kind
 from csi.metrics import Metrics
 from csi.rpc.server import Server
 from csi.rpc.tls import Certificates, Only, TlsPort
@@ -109,9 +109,12 @@ class Bench:
 
     def phase(self, kind: Kind, name: str) -> str:
         """The phase of an object, with its reason."""
-        found = self.api.get(kind, name) or {}
-        status = found.get("status") or {}
+        status = self.status(kind, name)
         return " ".join(filter(None, (status.get("phase", ""), status.get("reason", ""))))
+
+    def status(self, kind: Kind, name: str) -> Any:
+        """What was told of an object so far."""
+        return (self.api.get(kind, name) or {}).get("status") or {}
 
     def until(self, kind: Kind, name: str, phase: str) -> Any:
         """Wait for a phase; the object."""
@@ -162,6 +165,14 @@ def an_import(name: str, source: Mapping[str, str], node: str) -> dict[str, Any]
         "storageClassName": CLASS_NAME,
         "claim": {"namespace": "default", "name": name},
     }
+
+
+def pod(bench: Bench, name: str, claim: str) -> None:
+    """A pod that has a claim; nobody runs it."""
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": claim}}
+    container = {"name": "c", "image": "nothing"}
+    spec = {"containers": [container], "volumes": [volume]}
+    bench.create(POD, name, spec, "default")
 
 
 def why(found: Any) -> str:

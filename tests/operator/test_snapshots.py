@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from csi.kube.kinds import (
-    CONTENT,
-    SNAPSHOT,
-    SNAPSHOT_CLASS,
-    SNAPSHOT_IMPORT,
-    SNAPSHOT_RELEASE,
-    VOLUME_IMPORT,
-)
-from tests.operator.bench import DRIVER, Bench
+from csi.kube.kinds import CONTENT, SNAPSHOT, SNAPSHOT_IMPORT, SNAPSHOT_RELEASE
+from tests.operator.bench import Bench
+from tests.operator.snapshots import become_ready, bring_in, give_origin
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,46 +16,8 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def origin(served: Bench) -> Bench:
     """A bench with a claim ``origin``, and classes of snapshots."""
-    for name, driver in (("hearth", DRIVER), ("foreign", "other.io")):
-        if served.gone(SNAPSHOT_CLASS, name):
-            document = {
-                "apiVersion": SNAPSHOT_CLASS.api,
-                "kind": SNAPSHOT_CLASS.name,
-                "metadata": {"name": name},
-                "driver": driver,
-                "deletionPolicy": "Delete",
-            }
-            served.api.create(SNAPSHOT_CLASS, document)
-    served.node.add("origin")
-    served.bring_in("origin", "origin")
-    served.until(VOLUME_IMPORT, "origin", "Bound")
+    give_origin(served, "origin")
     return served
-
-
-def bring_in(bench: Bench, name: str, **more: Any) -> Any:
-    """A SnapshotImport of the snapshot of that name."""
-    bench.node.add(name, origin="origin")
-    spec = {
-        "claim": {"namespace": "default", "name": "origin"},
-        "source": {"logicalVolume": name},
-        "snapshotClassName": "hearth",
-        "snapshot": {"namespace": "default", "name": name},
-    }
-    return bench.create(SNAPSHOT_IMPORT, name, spec | more)
-
-
-def become_ready(bench: Bench, name: str) -> Any:
-    """What the snapshot controller does once it has seen both."""
-    bench.eventually(
-        lambda: not bench.gone(SNAPSHOT, name, "default"),
-        lambda: bench.phase(SNAPSHOT_IMPORT, name),
-    )
-    found = bench.api.get(SNAPSHOT, name, "default")
-    assert found
-    content = found["spec"]["source"]["volumeSnapshotContentName"]
-    status = {"readyToUse": True, "boundVolumeSnapshotContentName": content}
-    bench.api.patch(SNAPSHOT, name, {"status": status}, "default", "status")
-    return bench.api.get(CONTENT, content)
 
 
 def test_a_snapshot_comes_in_and_leaves_again(origin: Bench) -> None:

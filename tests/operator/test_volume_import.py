@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -65,10 +66,20 @@ def test_what_cannot_be_imported_is_refused_and_stays_as_it_was(
     served.eventually(lambda: served.gone(VOLUME_IMPORT, f"refused-{name}"))
 
 
+def test_in_a_large_cluster_too_a_node_that_is_none_is_told(idle: Bench) -> None:
+    others = [f"node-{number:02}-of-a-name-that-is-as-long-as-clouds-like" for number in range(50)]
+    idle.bring_in("astray", "astray", node="nobody")
+    idle.start(*[f"--node={each}=127.0.0.1:1" for each in others])
+    said = why(idle.until(VOLUME_IMPORT, "astray", "Pending NodeUnavailable"))
+    assert said.startswith("no Hearth runs on node nobody")
+    assert "and 41 more" in said
+
+
 def test_a_dry_run_says_what_would_be_and_may_become_one_that_counts(served: Bench) -> None:
-    served.node.add("dry")
+    served.node.add("dry", size=64 << 20)
     served.bring_in("dry", "dry", dryRun=True)
-    served.until(VOLUME_IMPORT, "dry", "Checked")
+    status = served.until(VOLUME_IMPORT, "dry", "Checked")["status"]
+    assert (status["fsType"], status["capacity"]) == ("ext4", "67108864")
     assert served.is_plain("dry")
     assert served.claim("dry") is None
     served.api.patch(VOLUME_IMPORT, "dry", {"spec": {"dryRun": False}})
@@ -84,12 +95,11 @@ def test_of_two_imports_of_one_volume_exactly_one_wins(served: Bench) -> None:
         return {served.phase(VOLUME_IMPORT, each) for each in ("first", "second")}
 
     served.eventually(lambda: phases() == {"Bound", "Refused AlreadyManaged"}, phases)
-    loser = next(
-        found
-        for each in ("first", "second")
-        if (found := served.api.get(VOLUME_IMPORT, each)) and found["status"]["phase"] == "Refused"
-    )
-    assert served.node.lvs["wanted"].owner in why(loser)
+    found = [served.api.get(VOLUME_IMPORT, each) or {} for each in ("first", "second")]
+    winner, loser = sorted(found, key=lambda each: str(each["status"]["phase"]))
+    uid = winner["metadata"]["uid"]
+    assert served.node.lvs["wanted"].owner == uid
+    assert f"VolumeImport {winner['metadata']['name']} ({uid})" in why(loser)
 
 
 def test_a_claim_of_that_name_is_not_taken_over(served: Bench) -> None:
@@ -113,6 +123,35 @@ def test_after_it_is_bound_only_the_record_is_deleted(served: Bench) -> None:
     served.eventually(lambda: served.gone(VOLUME_IMPORT, "record"))
     assert served.claim("record")["status"]["phase"] == "Bound"
     assert served.node.lvs["stays"].owner
+
+
+def test_what_is_done_is_not_held_by_anybody(served: Bench) -> None:
+    served.node.add("free-to-go")
+    served.bring_in("free-to-go", "free-to-go")
+    served.until(VOLUME_IMPORT, "free-to-go", "Bound")
+
+    def holders() -> object:
+        found = served.api.get(VOLUME_IMPORT, "free-to-go") or {"metadata": {}}
+        return found["metadata"].get("finalizers")
+
+    served.eventually(lambda: not holders(), holders)
+    # Nobody is needed for this any more.
+    served.kill()
+    served.delete(VOLUME_IMPORT, "free-to-go")
+    assert served.gone(VOLUME_IMPORT, "free-to-go")
+    served.start()
+
+
+def test_what_was_refused_is_looked_at_as_soon_as_somebody_asks(served: Bench) -> None:
+    lv = served.node.add("opened", is_open=True)
+    served.bring_in("opened", "opened")
+    served.until(VOLUME_IMPORT, "opened", "Refused InUse")
+    lv.is_open = False
+    marks = ("annotate", "volumeimport", "opened", "operator.hearth-csi.io/reconcile-")
+    served.eventually(lambda: not served.plane.kubectl(*marks).startswith("error"))
+    began = time.monotonic()
+    served.until(VOLUME_IMPORT, "opened", "Bound")
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from csi.kube.kinds import CLAIM, POD, VOLUME, VOLUME_IMPORT, VOLUME_RELEASE
-from tests.operator.bench import Bench, why
+from csi.kube.kinds import CLAIM, VOLUME, VOLUME_IMPORT, VOLUME_RELEASE
+from tests.operator.bench import Bench, pod, why
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -17,14 +17,6 @@ def imported(bench: Bench, name: str, **facts: Any) -> Any:
     bench.node.add(name, **facts)
     bench.bring_in(name, name)
     return bench.until(VOLUME_IMPORT, name, "Bound")
-
-
-def pod(bench: Bench, name: str, claim: str) -> None:
-    """A pod that has a claim; nobody runs it."""
-    volume = {"name": "v", "persistentVolumeClaim": {"claimName": claim}}
-    container = {"name": "c", "image": "nothing"}
-    spec = {"containers": [container], "volumes": [volume]}
-    bench.create(POD, name, spec, "default")
 
 
 def test_what_was_imported_leaves_as_it_came(served: Bench) -> None:

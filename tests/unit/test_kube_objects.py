@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from csi.kube import objects, refusals
+from csi.kube.api import Refusal
 from csi.kube.handlers import pause
 from csi.kube.objects import Adopted
 from csi.kube.record import turned
@@ -119,6 +120,20 @@ def test_what_a_node_answers_becomes_a_reason(
     assert (found.reason, found.again, found.message) == (reason, again, "said so")
 
 
+def test_an_operator_without_rights_to_snapshots_says_what_to_set() -> None:
+    words = 'volumesnapshots.snapshot.storage.k8s.io "monday" is forbidden'
+    found = refusals.by_api(Refusal(403, words))
+    assert found.reason == "SnapshotsDisabled"
+    assert "snapshots.enabled" in found.message
+    assert refusals.by_api(Refusal(403, "pods is forbidden")).reason == "APIRefused"
+
+
+def test_a_message_is_cut_to_what_the_api_takes() -> None:
+    assert refusals.Refused("InUse", "open").message == "open"
+    long = refusals.Refused("InUse", "open " * 1000).message
+    assert (len(long), long[-1]) == (2048, "…")
+
+
 def test_what_hinders_an_import_is_its_reason() -> None:
     obstacle = Obstacle(Hindrance.RAID_IMAGE, "an image of a mirror")
     found = refusals.by_node(errors.Unmanageable("vg0/x_rimage_0 is an image", obstacle))
@@ -131,8 +146,8 @@ def test_a_drivers_word_becomes_a_reason() -> None:
 
 
 def test_the_pause_grows_to_a_bound() -> None:
-    assert [pause(2.0, retry) for retry in (0, 1, 9)] == [2.0, 4.0, 60.0]
-    assert pause(90.0, 0) == 90.0
+    assert [pause(refusals.SOON, times) for times in (0, 1, 9)] == [2.0, 4.0, 60.0]
+    assert [pause(refusals.LATER, times) for times in (0, 1, 9)] == [60.0, 120.0, 3600.0]
 
 
 def test_the_page_of_the_custom_resources_is_up_to_date() -> None:

@@ -15,7 +15,7 @@ from csi.kube import turns
 from csi.kube.handlers import Desk, register
 from csi.kube.kinds import VOLUME_IMPORT, Kind
 from csi.kube.ledger import Ledger
-from csi.kube.refusals import Refused
+from csi.kube.refusals import SOON, Refused
 
 
 class Work:
@@ -51,7 +51,7 @@ def handled(work: Work) -> None:
     opened: Any = lambda _kind, _seen: Record()  # noqa: E731
     register(registry, [work], Desk("d", opened, Ledger(lambda _kind, _result: None)))
     handler: Any = registry._changing._handlers[0]
-    handler.fn(body=Record.owner, retry=0)
+    handler.fn(body=Record.owner)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,40 @@ def test_a_look_makes_one_line_with_kind_name_result_and_duration(
     [during] = work.during
     assert re.fullmatch("[0-9a-f]{8}", during)
     assert logs.call_id.get() == logs.NO_CALL
+
+
+def delays(desk: Desk, work: Work, *failures: Exception) -> list[float]:
+    """How long kopf is told to wait, for one refusal after the other."""
+    registry, found = kopf.OperatorRegistry(), []
+    register(registry, [work], desk)
+    handler: Any = registry._changing._handlers[0]
+    for work.failure in failures:
+        with pytest.raises(kopf.TemporaryError) as raised:
+            handler.fn(body=Record.owner)
+        found.append(raised.value.delay)
+    return found
+
+
+def test_what_is_refused_for_the_same_reason_is_looked_at_less_and_less() -> None:
+    opened: Any = lambda _kind, _seen: Record()  # noqa: E731
+    desk = Desk("d", opened, Ledger(lambda _kind, _result: None))
+    soon, late = Refused("Waiting", "a moment", SOON), Refused("InUse", "it is open")
+    assert delays(desk, Work(), *[soon] * 20)[-1] == 60.0
+    # What only waited until now has not been refused yet.
+    assert delays(desk, Work(), *[late] * 8) == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+def test_a_resource_that_is_gone_is_forgotten_whoever_let_go_of_it() -> None:
+    opened: Any = lambda _kind, _seen: Record()  # noqa: E731
+    ledger = Ledger(lambda _kind, _result: None)
+    registry = kopf.OperatorRegistry()
+    register(registry, [Work()], Desk("d", opened, ledger))
+    create: Any = registry._changing._handlers[0]
+    create.fn(body=Record.owner)
+    assert ledger.phases() == {("VolumeImport", "Bound"): 1}
+    handlers: Any = registry._watching._handlers
+    [event] = handlers
+    event.fn(event={"type": "MODIFIED"}, body=Record.owner)
+    assert ledger.phases() == {("VolumeImport", "Bound"): 1}
+    event.fn(event={"type": "DELETED"}, body=Record.owner)
+    assert ledger.phases() == {}

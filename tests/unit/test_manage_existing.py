@@ -266,6 +266,10 @@ def test_a_volume_goes_back_to_its_snapshot(node: Management) -> None:
     revert = pb.RevertVolumeRequest(volume_id=volume.id, snapshot_id=snapshot, dry_run=True)
     node.client.revert_volume(revert)
     assert node.holds(volume.id, 6) == b"spoilt"
+    node.driver.initialize_connection(VolumeId(volume.id))
+    with pytest.raises(InUse, match="is open"):
+        node.client.revert_volume(revert)
+    node.driver.terminate_connection(VolumeId(volume.id))
     revert.dry_run = False
     assert node.client.revert_volume(revert).id == volume.id
     assert node.holds(volume.id, len(DATA)) == DATA
