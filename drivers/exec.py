@@ -245,12 +245,20 @@ class Companion:
 def companion(argv: Sequence[Arg]) -> Iterator[Companion]:
     """Run a program for the length of the block.
 
-    When the block ends, or this process dies, its standard input ends, and so must the program.
+    When the block ends, or this process dies, its standard input ends, and so must the program. Raises
+    `Unavailable` before the block if it cannot be started.
     """
-    with subprocess.Popen(
-        tuple(os.fspath(arg) for arg in argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={"LC_ALL": "C", "PATH": PATH},
-    ) as process:
+    with _begun(tuple(os.fspath(arg) for arg in argv)) as process:
         yield Companion(process)
+
+
+def _begun(args: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            args,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"LC_ALL": "C", "PATH": PATH},
+        )
+    except OSError as error:
+        raise Unavailable(f"{args[0]} cannot be started: {error.strerror}") from error

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,7 +25,6 @@ from drivers.errors import (
     Invalid,
     NotFound,
     Precondition,
-    StorageError,
     Unavailable,
 )
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
@@ -33,6 +33,7 @@ from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.moment import Plan
 from drivers.lvm.report import Group, Lv
+from drivers.lvm.unfinished import Unfinished
 from drivers.lvm.volumes import Volumes
 from drivers.model import GroupSnapshotId, Source, SourceKind
 
@@ -46,6 +47,15 @@ class GroupSnapshots:
         self._group = group
         self._volumes = volumes
         self._capacity = capacity
+        self._unfinished = Unfinished(group)
+
+    def recover(self) -> None:
+        """Remove what a dead process left of its group snapshots; what cannot be, is tried again."""
+        self._unfinished.recover()
+
+    def close(self) -> None:
+        """Try nothing again."""
+        self._unfinished.close()
 
     # Asking
 
@@ -82,13 +92,14 @@ class GroupSnapshots:
         with self._group.changing() as now:
             if (found := self.find(now, spec.name)) is not None:
                 return found
-            self.undo()
+            self._unfinished.remove()
             origins = self.together(self._group.read(), spec.volume_ids)
-            try:
-                return self._cut(origins, spec)
-            except StorageError:
-                self.undo()
-                raise
+            with ExitStack() as undoing:
+                # Whatever it is that breaks off: also what has no name in `drivers.errors`.
+                undoing.callback(self._unfinished.recover)
+                made = self._cut(origins, spec)
+                undoing.pop_all()
+            return made
 
     def delete(self, identifier: str) -> None:
         """See `GroupDriver.delete_group_snapshot`."""
@@ -106,29 +117,10 @@ class GroupSnapshots:
                 self._volumes.abandon_copies(now, source)
             every = [lv.name for lv in members]
             self._group.run(commands.retag(now.name, *every, add={names.CREATING}))
-            self.undo()
-
-    def recover(self) -> None:
-        """Remove what a dead process left of its group snapshots; what cannot be, stays for the next try."""
-        with self._group.changing():
-            try:
-                self.undo()
-            except StorageError as error:
-                log.warning("part of a group snapshot stays for now: %s", error)
-
-    def undo(self) -> None:
-        """Remove what was begun and not finished. Called while changing the group: nobody works on it.
-
-        Devices that were left suspended go on first. Raises what LVM says if something stays.
-        """
-        now = self._group.read()
-        if not (unfinished := records.unfinished_cuts(now)):
-            return
-        left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) in unfinished]
-        self._go_on(now, {lv.fields.get("volume", "") for lv in left})
-        for lv in left:
-            self._group.deactivate(lv)
-        self._group.run(commands.remove(now.name, *(lv.name for lv in left)))
+            with ExitStack() as later:
+                later.callback(self._unfinished.recover)
+                self._unfinished.remove()
+                later.pop_all()
 
     def together(self, now: Group, volume_ids: Sequence[str]) -> Sequence[Lv]:
         """The LVs of volumes that can be cut together.
@@ -209,16 +201,6 @@ class GroupSnapshots:
             # A btrfs may lie on several members, and is frozen once.
             frozen=tuple(dict.fromkeys(use.frozen for use in uses if use.frozen)),
         )
-
-    def _go_on(self, now: Group, volume_ids: Set[str]) -> None:
-        """Let these volumes go on, if a dead process left them suspended or frozen."""
-        for lv in now.lvs.values():
-            is_one = f"{now.id}.{lv.object_id}" in volume_ids
-            if is_one and (device := self._group.device(lv)) is not None:
-                if device.suspended:
-                    log.warning("device %s was left suspended by a cut", device.name)
-                    self._group.resume(device)
-                devices.thaw(device)
 
     def _watch(self, now: Group) -> Callable[[], bool]:
         return lambda: self._group.inventory.shows(now)

@@ -170,3 +170,5 @@ def test_a_program_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None
     (tmp_path / "program").write_text("no program")
     with pytest.raises(Unavailable, match="cannot be started"):
         Host()([tmp_path / "program"])
+    with pytest.raises(Unavailable, match="cannot be started"), companion([tmp_path / "program"]):
+        pass

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.errors import Busy, InUse, Invalid, NotFound, OutOfRange, Precondition, Unavailable
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
+from drivers.lvm import devicemapper, devices
 from drivers.model import MIB, Snapshot, SnapshotId, VolumeId
 from tests.fakes.lvm import FakeLvm, Moment
 from tests.fakes.lvm.driver import Life, life, survives, wanted
@@ -99,6 +102,41 @@ def test_a_cut_that_fails_leaves_nothing(lvm: FakeLvm) -> None:
         assert len(lvm.names()) == 3
         one.process.cut_fails = False
         assert len(cut(one, ids).snapshots) == 3
+
+
+def test_a_failure_without_a_name_leaves_nothing(lvm: FakeLvm) -> None:
+    def fail(what: str) -> None:
+        if what.startswith("cut "):
+            raise BlockingIOError(errno.EAGAIN, "no process")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.meanwhile = fail
+        with pytest.raises(BlockingIOError):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+
+
+def test_what_could_not_be_taken_back_goes_by_itself(lvm: FakeLvm) -> None:
+    def refuse(what: str) -> None:
+        if what.startswith("lvm lvremove"):
+            raise Busy("another program holds the lock of the group")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.cut_fails, one.process.meanwhile = True, refuse
+        with pytest.raises(Busy, match="given up"):
+            cut(one, ids)
+        assert len(lvm.names()) == 6
+        assert one.driver.list_snapshots() == []
+        one.process.meanwhile = lambda _what: None
+        lvm.wait_for(lambda: len(lvm.names()) == 3)
+
+
+def test_a_device_that_cannot_be_looked_at_is_unavailable(tmp_path: Path) -> None:
+    gone = devicemapper.Device("vg-a", "LVM-a", 0, suspended=False, path=tmp_path / "dm-9")
+    with pytest.raises(Unavailable, match="dm-9 cannot be looked at"):
+        devices.use(gone)
 
 
 def test_a_group_that_was_changed_meanwhile_is_not_cut(lvm: FakeLvm) -> None:
