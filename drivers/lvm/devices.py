@@ -71,9 +71,17 @@ def _number(device: devicemapper.Device) -> mountinfo.Device:
 
 
 def thaw(device: devicemapper.Device) -> None:
-    """Let a btrfs go on whose guardian died together with the process that froze it."""
-    if device.path.exists():
-        quiesce.thaw(_number(device))
+    """Let a btrfs go on whose guardian died together with the process that froze it.
+
+    Raises `Unavailable` if it cannot be told whether there is one.
+    """
+    try:
+        if device.path.exists():
+            quiesce.thaw(_number(device))
+    except OSError as error:
+        raise Unavailable(
+            f"whether device {device.path} is frozen cannot be told: {error.strerror}"
+        ) from error
 
 
 def is_invalid(group: VolumeGroup, snapshot: Lv) -> bool:

@@ -31,7 +31,7 @@ from drivers.groups import GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm import commands, devices, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
-from drivers.lvm.moment import Plan
+from drivers.lvm.moment import Plan, Unsettled
 from drivers.lvm.report import Group, Lv
 from drivers.lvm.unfinished import Unfinished
 from drivers.lvm.volumes import Volumes
@@ -151,7 +151,11 @@ class GroupSnapshots:
         now = self._group.read()
         plan = self._plan(now, origins, _members(now, cut_id))
         self._group.step(f"cut {cut_id}")
-        pause = self._group.cutter(now.name, plan, self._watch(now))
+        try:
+            pause = self._group.cutter(now.name, plan, self._watch(now))
+        except Unsettled:
+            self._unfinished.doubt(plan.active)
+            raise
         every = [lv.name for lv in _members(now, cut_id)]
         self._group.run(commands.retag(now.name, *every, remove={names.CREATING}))
         log.info(

@@ -24,7 +24,7 @@ from drivers.lvm import devicemapper
 from drivers.lvm.blocks import Tick, untold
 from drivers.lvm.headers import Fingerprint
 from drivers.lvm.machine import Machine
-from drivers.lvm.moment import Plan
+from drivers.lvm.moment import Plan, Unsettled
 from drivers.manageable import Found, Hindrance, Obstacle
 from drivers.model import Connection, FsType, VolumeMode
 from drivers.signatures import Look
@@ -79,6 +79,8 @@ class Process:
         """How often the header of the group was read."""
         self.cut_fails = False
         """Whether something dies in the middle of every cut."""
+        self.cut_leaves_suspended = False
+        """Whether all that has part in it dies in the middle of every cut."""
         self.plan: Plan | None = None
         """What was cut last."""
         self._dies_at = dies_at
@@ -219,6 +221,10 @@ class Process:
         with self._event(Event(f"cut {len(plan.snapshots)}")), self._alive():
             if self.cut_fails:
                 raise Busy("the cut was given up")
+            if self.cut_leaves_suspended:
+                for uuid in plan.active:
+                    self.lvm.state.devices[uuid].suspended = True
+                raise Unsettled("the cut was given up")
             for origin, snapshot in plan.snapshots:
                 self.lvm.cut(origin, snapshot)
         self.plan = plan

@@ -11,9 +11,11 @@ import pytest
 from drivers.errors import Busy, InUse, Invalid, NotFound, OutOfRange, Precondition, Unavailable
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm import devicemapper, devices
+from drivers.lvm.moment import Unsettled
 from drivers.model import MIB, Snapshot, SnapshotId, VolumeId
 from tests.fakes.lvm import FakeLvm, Moment
 from tests.fakes.lvm.driver import Life, life, survives, wanted
+from tests.fakes.lvm.state import Device
 
 OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 8}
 NAMES = ("a", "b", "c")
@@ -131,6 +133,30 @@ def test_what_could_not_be_taken_back_goes_by_itself(lvm: FakeLvm) -> None:
         assert one.driver.list_snapshots() == []
         one.process.meanwhile = lambda _what: None
         lvm.wait_for(lambda: len(lvm.names()) == 3)
+
+
+def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
+    """Whoever holds LVM's lock may wait for a device that is suspended."""
+
+    def stand_still(what: str) -> None:
+        if what.startswith("lvm") and [each for each in suspended(lvm) if each != "vg-other"]:
+            raise Busy("it waits for a suspended device")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.driver.initialize_connection(ids[0])
+        uuid = lvm.device(lvm.object(ids[0])).uuid[:36] + "x" * 32
+        other = Device("vg-other", uuid, lvm.directory / "none", suspended=True)
+        lvm.state.devices[other.uuid] = other
+        one.process.cut_leaves_suspended, one.process.meanwhile = True, stand_still
+        with pytest.raises(Unsettled):
+            cut(one, ids)
+        assert suspended(lvm) == ["vg-other"], "who suspended that has a reason"
+        assert len(lvm.names()) == 3
+
+
+def suspended(lvm: FakeLvm) -> list[str]:
+    return [each.name for each in lvm.state.devices.values() if each.suspended]
 
 
 def test_a_device_that_cannot_be_looked_at_is_unavailable(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from drivers.errors import Busy
 from drivers.lvm import cut
-from drivers.lvm.moment import Plan, cut_together
+from drivers.lvm.moment import Plan, Unsettled, cut_together
 
 PLAN = Plan("pool", ((1, 2),))
 READY = "import sys, time; sys.stdin.readline(); print('ready', flush=True);"
@@ -41,6 +41,23 @@ def test_what_was_cut_tells_the_pause() -> None:
 def test_whatever_else_it_says_is_aborted(code: str, words: str) -> None:
     with pytest.raises(Busy, match=words):
         cutting(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_settled"),
+    [
+        ("print('failed it is frozen'); sys.exit(1)", True),
+        ("print('resumed', flush=True); import os; os.kill(os.getpid(), 9)", True),
+        ("import os; os.kill(os.getpid(), 9)", False),
+        ("print('stuck a device does not go on'); sys.exit(1)", False),
+        ("print('cut 0.01'); sys.exit(1)", False),
+    ],
+)
+def test_it_is_told_whether_anybody_said_that_all_go_on(code: str, is_settled: bool) -> None:
+    words = "and all volumes go on" if is_settled else "it is not known whether all volumes go on"
+    with pytest.raises(Busy, match=words) as told:
+        cutting(f"{READY}{GO} {code}")
+    assert isinstance(told.value, Unsettled) is not is_settled
 
 
 def test_one_that_hangs_is_killed() -> None:
