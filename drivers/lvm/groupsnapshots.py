@@ -28,7 +28,7 @@ from drivers.errors import (
     Unavailable,
 )
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
-from drivers.lvm import commands, devices, names, records
+from drivers.lvm import commands, devicemapper, devices, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.moment import Plan, Unsettled
@@ -152,7 +152,7 @@ class GroupSnapshots:
         plan = self._plan(now, origins, _members(now, cut_id))
         self._group.step(f"cut {cut_id}")
         try:
-            pause = self._group.cutter(now.name, plan, self._watch(now))
+            pause = self._group.cutter(now.name, plan, self._watch(now, origins, plan))
         except Unsettled:
             self._unfinished.doubt(plan.active)
             raise
@@ -191,7 +191,7 @@ class GroupSnapshots:
         known = tuple((one, other) for one, other in pairs if one is not None and other is not None)
         if len(known) != len(origins) or len(placeholders) != len(origins):
             raise Unavailable("LVM reported success, but not every placeholder is there")
-        active = [device for lv in origins if (device := self._group.device(lv)) is not None]
+        active = self._active(origins)
         if held := [device.name for device in active if device.suspended]:
             raise Unavailable(f"devices {', '.join(held)} are suspended; look at dmsetup info")
         pool = f"{now.dm_uuid(now.lvs[origins[0].pool])}-tpool"
@@ -206,15 +206,23 @@ class GroupSnapshots:
             frozen=tuple(dict.fromkeys(use.frozen for use in uses if use.frozen)),
         )
 
-    def _watch(self, now: Group) -> Callable[[], bool]:
-        return lambda: self._group.inventory.shows(now)
+    def _watch(self, now: Group, origins: Sequence[Lv], plan: Plan) -> Callable[[], bool]:
+        """Activating a volume changes no metadata, and one that is not suspended must not be cut."""
+
+        def is_current() -> bool:
+            active = tuple(device.uuid for device in self._active(origins))
+            return self._group.inventory.shows(now) and active == plan.active
+
+        return is_current
+
+    def _active(self, origins: Sequence[Lv]) -> Sequence[devicemapper.Device]:
+        return [device for lv in origins if (device := self._group.device(lv)) is not None]
 
     def _sync(self, spec: GroupSnapshotSpec) -> None:
         """Store what is dirty, while nobody is held up by that: it may take long."""
         now = self._group.read()
         origins = self.together(now, spec.volume_ids)
-        active = (self._group.device(lv) for lv in origins)
-        uses = [devices.use(device) for device in active if device is not None]
+        uses = [devices.use(device) for device in self._active(origins)]
         if mounted := [os.fspath(path) for use in uses if (path := use.mounted or use.frozen)]:
             self._group.run_beside(["sync", "--file-system", "--", *mounted])
         if raw := [os.fspath(use.raw) for use in uses if use.raw]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,21 @@ def test_a_group_that_was_changed_meanwhile_is_not_cut(lvm: FakeLvm) -> None:
         ids = filled(one)
         one.process.meanwhile = meddle
         with pytest.raises(Busy):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+
+
+def test_one_that_was_activated_meanwhile_is_not_cut_while_it_goes_on(lvm: FakeLvm) -> None:
+    """Activation changes no metadata, and the kernel takes the snapshot of a device that goes on."""
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+
+        def meddle(what: str) -> None:
+            if re.fullmatch(r"cut [0-9a-f]{32}", what):
+                lvm.state.activate(lvm.object(ids[1]))
+
+        one.process.meanwhile = meddle
+        with pytest.raises(Busy, match="changed meanwhile"):
             cut(one, ids)
         assert len(lvm.names()) == 3
 
