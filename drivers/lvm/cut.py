@@ -2,8 +2,8 @@
 
 Run by path as ``python -I -S cut.py``, so that it starts at once and imports nothing of ours. On its
 standard input it gets a plan, one line of JSON, and then ``go``; on its standard output it says, a line
-each, ``ready`` and then ``cut SECONDS``, or ``failed WHY`` when all go on, or ``stuck WHY`` when one does
-not. The guardian says ``resumed`` when it let all go on. If the input ends before ``go``, nothing is done.
+each, ``ready`` and then ``cut SECONDS MOMENT``, or ``failed WHY`` when all go on, or ``stuck WHY`` when one
+does not. The guardian says ``resumed`` when it let all go on. If the input ends before ``go``, nothing is done.
 
 All devices are suspended, one after the other; when the last one is, nothing can be written to any of them,
 and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
@@ -36,6 +36,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 TYPE_CHECKING = False
@@ -224,8 +225,8 @@ def _is_told(limit: float, ended: int, parent: int) -> bool:
     return bool(os.read(ended, 1))
 
 
-def cut(kernel: Kernel, members: Members, limit: float) -> float:
-    """All snapshots, of one moment; returns the seconds for which writers were held."""
+def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime]:
+    """All snapshots, of one moment; for how many seconds writers were held, and the moment."""
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
     members.sync()
@@ -237,6 +238,7 @@ def cut(kernel: Kernel, members: Members, limit: float) -> float:
         members.freeze(kernel)
         for uuid in members.active:
             kernel.suspend(uuid)
+        moment = datetime.now(UTC)
         for origin, snapshot in members.snapshots:
             kernel.message(members.pool, f"create_snap {snapshot} {origin}")
     finally:
@@ -247,7 +249,7 @@ def cut(kernel: Kernel, members: Members, limit: float) -> float:
             raise Stuck("a device or a filesystem does not go on")
     if not was_guarded:
         raise Failed("the guardian died")
-    return took
+    return took, moment
 
 
 def main() -> int:
@@ -260,9 +262,9 @@ def main() -> int:
         _say("ready")
         if sys.stdin.readline() != "go\n":
             return NOT_DONE
-        took = cut(kernel, members, plan["limit"])
+        took, moment = cut(kernel, members, plan["limit"])
         os.close(lock)
-        _say(f"cut {took:.6f}")
+        _say(f"cut {took:.6f} {moment.isoformat()}")
     except Stuck as error:
         _say(f"stuck {error}")
         return NOT_DONE

@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from drivers.errors import (
     Exhausted,
@@ -152,17 +151,17 @@ class GroupSnapshots:
         plan = self._plan(now, origins, _members(now, cut_id))
         self._group.step(f"cut {cut_id}")
         try:
-            pause = self._group.cutter(now.name, plan, self._watch(now, origins, plan))
+            taken = self._group.cutter(now.name, plan, self._watch(now, origins, plan))
         except Unsettled:
             self._unfinished.doubt(plan.active)
             raise
         every = [lv.name for lv in _members(now, cut_id)]
-        self._group.run(commands.retag(now.name, *every, remove={names.CREATING}))
-        log.info(
-            "cut %d volumes of %s, writers held for %.1f ms", len(every), now.name, pause * 1e3
-        )
+        at = {records.cut_at(taken.at)}
+        self._group.run(commands.retag(now.name, *every, add=at, remove={names.CREATING}))
+        held = taken.pause * 1e3
+        log.info("cut %d volumes of %s, writers held for %.1f ms", len(every), now.name, held)
         now = self._group.read()
-        return replace(_record(now, cut_id, _members(now, cut_id)), pause=pause)
+        return replace(_record(now, cut_id, _members(now, cut_id)), pause=taken.pause)
 
     def _admit(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> None:
         try:
@@ -173,10 +172,10 @@ class GroupSnapshots:
 
     def _reserve(self, origins: Sequence[Lv], spec: GroupSnapshotSpec, cut_id: str) -> None:
         """Make a placeholder for each member."""
-        now, created = self._group.read(), datetime.now(UTC)
+        now = self._group.read()
         for lv in origins:
             volume = records.volume(now, lv)
-            tags = records.member_tags(cut_id, spec, volume, created)
+            tags = records.member_tags(cut_id, spec, volume)
             name = names.member(spec.name, volume.id)
             self._group.run(
                 commands.create_thin(

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +45,14 @@ class Plan:
     frozen: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A cut: the moment that it shows, and for how many seconds writers were held."""
+
+    at: datetime
+    pause: float
+
+
 class Unsettled(Busy):
     """The cut was given up, and nobody said that all volumes go on: whoever gets this sees to it."""
 
@@ -51,8 +60,8 @@ class Unsettled(Busy):
 class Cutter(Protocol):
     """Who cuts: `cut_together`."""
 
-    def __call__(self, group: str, plan: Plan, is_current: Callable[[], bool]) -> float:
-        """Cut in the volume group; returns for how many seconds writers were held.
+    def __call__(self, group: str, plan: Plan, is_current: Callable[[], bool]) -> Taken:
+        """Cut in the volume group.
 
         ``is_current`` is asked once nobody can change the group any more: whether the plan still fits.
         Raises `Busy`, and nothing that was cut is worth anything, if it does not or anything went wrong.
@@ -68,7 +77,7 @@ def cut_together(
     is_current: Callable[[], bool],
     program: Sequence[Arg] = PROGRAM,
     patience: float = PATIENCE,
-) -> float:
+) -> Taken:
     """See `Cutter`."""
     with companion(program) as process:
         process.tell(_told(group, plan))
@@ -82,7 +91,8 @@ def cut_together(
         said = _outcome(process, patience)
         status = process.release(patience)
     if said is not None and said.startswith(b"cut ") and status == cut.DONE:
-        return float(said.split()[1])
+        _cut, pause, at = said.split()
+        return Taken(datetime.fromisoformat(at.decode()), float(pause))
     raise _given_up(said)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,22 @@ def test_one_that_was_activated_meanwhile_is_not_cut_while_it_goes_on(lvm: FakeL
         with pytest.raises(Busy, match="changed meanwhile"):
             cut(one, ids)
         assert len(lvm.names()) == 3
+
+
+def test_its_time_is_that_of_the_cut(lvm: FakeLvm) -> None:
+    moments = []
+
+    def note(what: str) -> None:
+        if what == "cut 3":
+            moments.append(datetime.now(UTC))
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.meanwhile = note
+        made = cut(one, ids)
+        assert moments[0] <= made.created
+        assert {each.created for each in made.snapshots} == {made.created}
+        assert cut(one, ids).created == made.created
 
 
 def test_only_what_is_active_is_suspended(lvm: FakeLvm) -> None:

@@ -6,26 +6,28 @@ import fcntl
 import os
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from drivers.errors import Busy
 from drivers.lvm import cut
-from drivers.lvm.moment import Plan, Unsettled, cut_together
+from drivers.lvm.moment import Plan, Taken, Unsettled, cut_together
 
 PLAN = Plan("pool", ((1, 2),))
 READY = "import sys, time; sys.stdin.readline(); print('ready', flush=True);"
 GO = "assert sys.stdin.readline() == 'go\\n';"
 
 
-def cutting(code: str, *, current: bool = True, patience: float = 20.0) -> float:
+def cutting(code: str, *, current: bool = True, patience: float = 20.0) -> Taken:
     program = [sys.executable, "-I", "-S", "-c", code]
     return cut_together("vg", PLAN, lambda: current, program, patience)
 
 
 def test_what_was_cut_tells_the_pause() -> None:
-    assert cutting(f"{READY}{GO} print('cut 0.012500')") == 0.0125
+    taken = cutting(f"{READY}{GO} print('cut 0.012500 2027-01-15T08:00:00.500000+00:00')")
+    assert taken == Taken(datetime(2027, 1, 15, 8, 0, 0, 500_000, UTC), 0.0125)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_what_was_cut_tells_the_pause() -> None:
         ("", "nothing was cut: the program that cuts was ended"),
         (f"{READY}{GO} print('failed the guardian died'); sys.exit(1)", "the guardian died"),
         (f"{READY}{GO} import os; os.kill(os.getpid(), 9)", "the program that cuts was ended"),
-        (f"{READY}{GO} print('cut 0.01'); sys.exit(1)", "given up"),
+        (f"{READY}{GO} print('cut 0.01 x'); sys.exit(1)", "given up"),
     ],
 )
 def test_whatever_else_it_says_is_aborted(code: str, words: str) -> None:
