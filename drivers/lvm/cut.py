@@ -3,7 +3,8 @@
 Run by path as ``python -I -S cut.py``, so that it starts at once and imports nothing of ours. On its
 standard input it gets a plan, one line of JSON, and then ``go``; on its standard output it says, a line
 each, ``ready`` and then ``cut SECONDS MOMENT``, or ``failed WHY`` when all go on, or ``stuck WHY`` when one
-does not. The guardian says ``resumed`` when it let all go on. If the input ends before ``go``, nothing is done.
+does not. The guardian says ``resumed`` when it let all go on. If the input ends before ``go``, nothing is
+done.
 
 All devices are suspended, one after the other; when the last one is, nothing can be written to any of them,
 and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was

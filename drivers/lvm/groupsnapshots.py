@@ -91,7 +91,7 @@ class GroupSnapshots:
         with self._group.changing() as now:
             if (found := self.find(now, spec.name)) is not None:
                 return found
-            self._unfinished.remove()
+            self._unfinished.remove(_called(now, spec.name))
             origins = self.together(self._group.read(), spec.volume_ids)
             with ExitStack() as undoing:
                 # Whatever it is that breaks off: also what has no name in `drivers.errors`.
@@ -114,12 +114,18 @@ class GroupSnapshots:
             for lv in members:
                 source = Source(SourceKind.SNAPSHOT, f"{now.id}.{lv.object_id}")
                 self._volumes.abandon_copies(now, source)
-            every = [lv.name for lv in members]
-            self._group.run(commands.retag(now.name, *every, add={names.CREATING}))
-            with ExitStack() as later:
-                later.callback(self._unfinished.recover)
-                self._unfinished.remove()
-                later.pop_all()
+            if cut_id not in records.unfinished_cuts(now):
+                self._doom(now, members)
+            self._unfinished.remove({cut_id})
+
+    def _doom(self, now: Group, members: Sequence[Lv]) -> None:
+        """Nobody sees them from now on.
+
+        Deleting is what helps when the metadata area is full: the mark takes the place of a longer tag.
+        """
+        every = [lv.name for lv in members]
+        times = {tag for lv in members for tag in lv.tags if tag.startswith(names.CUT_AT)}
+        self._group.run(commands.retag(now.name, *every, add={names.CREATING}, remove=times))
 
     def together(self, now: Group, volume_ids: Sequence[str]) -> Sequence[Lv]:
         """The LVs of volumes that can be cut together.
@@ -232,6 +238,13 @@ def _members(group: Group, cut_id: str) -> list[Lv]:
     """All of a group snapshot, finished or not, in the order of their ids."""
     found = (lv for lv in group.lvs.values() if lv.tag(names.CUT) == cut_id)
     return sorted(found, key=lambda lv: lv.object_id)
+
+
+def _called(group: Group, name: str) -> frozenset[str]:
+    """The object ids of what is left of group snapshots of that name: a new one needs their names."""
+    wanted = names.digest(name)
+    left = (lv for lv in group.lvs.values() if lv.fields.get("group") == wanted)
+    return frozenset(lv.tag(names.CUT) for lv in left)
 
 
 def _record(group: Group, cut_id: str, members: Sequence[Lv]) -> GroupSnapshot:

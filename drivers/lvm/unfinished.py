@@ -7,12 +7,13 @@ be removed is tried again in the background.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from drivers.errors import StorageError
 from drivers.lvm import commands, devicemapper, devices, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.later import Later
+from drivers.lvm.report import Group
 
 log = logging.getLogger(__name__)
 
@@ -44,24 +45,35 @@ class Unfinished:
         try:
             self._go_on()
             with self._group.changing():
-                self.remove()
+                return self.remove()
         except StorageError as error:
             log.warning("part of a group snapshot in %s stays for now: %s", self._group.name, error)
             self._later.ask()
             return False
-        if self._doubtful:
-            self._later.ask()
-        return not self._doubtful
 
-    def remove(self) -> None:
-        """Remove what is left. Called while changing the group: nobody works on it.
+    def remove(self, needed: Container[str] = ()) -> bool:
+        """Remove what is left; whether nothing stays. Called while changing the group: nobody works on it.
 
-        Raises what LVM says if something stays.
+        What stays of others is in nobody's way, and is tried again. Raises what LVM says if it is of those
+        group snapshots, by their object ids, whose names are ``needed``.
         """
         now = self._group.read()
-        if not (unfinished := records.unfinished_cuts(now)):
-            return
-        left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) in unfinished]
+        refused: dict[str, StorageError] = {}
+        for cut_id in sorted(records.unfinished_cuts(now)):
+            try:
+                self._remove(now, cut_id)
+            except StorageError as error:  # the others go
+                log.warning("group snapshot %s.%s stays for now: %s", now.id, cut_id, error)
+                refused[cut_id] = error
+        if refused or self._doubtful:
+            self._later.ask()
+        for cut_id, refusal in refused.items():
+            if cut_id in needed:
+                raise refusal
+        return not refused and not self._doubtful
+
+    def _remove(self, now: Group, cut_id: str) -> None:
+        left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) == cut_id]
         for lv in left:
             self._group.deactivate(lv)
         self._group.run(commands.remove(now.name, *(lv.name for lv in left)))

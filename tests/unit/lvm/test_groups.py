@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from drivers.errors import Busy, InUse, Invalid, NotFound, OutOfRange, Precondition, Unavailable
+from drivers.errors import (
+    Busy,
+    Exhausted,
+    InUse,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    Precondition,
+    Unavailable,
+)
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm import devicemapper, devices
 from drivers.lvm.moment import Unsettled
@@ -135,6 +144,52 @@ def test_what_could_not_be_taken_back_goes_by_itself(lvm: FakeLvm) -> None:
         assert one.driver.list_snapshots() == []
         one.process.meanwhile = lambda _what: None
         lvm.wait_for(lambda: len(lvm.names()) == 3)
+
+
+def left_over(one: Life, ids: tuple[VolumeId, ...], name: str) -> set[str]:
+    """The names of what could not be taken back of a cut that failed, and cannot still."""
+    before = set(one.lvm.names())
+    kept: set[str] = set()
+
+    def refuse(what: str) -> None:
+        if one.process.cut_fails:
+            kept.update(set(one.lvm.names()) - before)
+        if what.startswith("lvm lvremove") and kept.intersection(re.findall(r"cut-\w+", what)):
+            raise Unavailable("it cannot be removed")
+
+    one.process.cut_fails, one.process.meanwhile = True, refuse
+    with pytest.raises(Busy):
+        cut(one, ids, name)
+    one.process.cut_fails = False
+    return kept
+
+
+def test_what_cannot_be_removed_is_in_nobody_elses_way(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        kept = left_over(one, ids, "stays")
+        assert len(kept) == 3
+        made = cut(one, ids, "other")
+        assert len(made.snapshots) == 3
+        one.driver.delete_group_snapshot(made.id)
+        assert {name for name in lvm.names() if name.startswith("cut-")} == kept
+        with pytest.raises(Unavailable, match="cannot be removed"):
+            cut(one, ids, "stays")
+
+
+def test_deleting_needs_no_room_in_the_metadata(lvm: FakeLvm) -> None:
+    """It is what helps when that is full."""
+
+    def full(what: str) -> None:
+        added, removed = (re.findall(rf"--{each}tag (\S+)", what) for each in ("add", "del"))
+        if sum(map(len, added)) > sum(map(len, removed)):
+            raise Exhausted("the metadata area of the volume group is full")
+
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        one.process.meanwhile = full
+        one.driver.delete_group_snapshot(made.id)
+        assert len(lvm.names()) == 3
 
 
 def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
