@@ -111,6 +111,14 @@ def test_the_name_is_taken_by_other_volumes(three: Bench) -> None:
         cut(three, volumes(three, "x", "y", backend="other"))
 
 
+def test_the_name_is_taken_with_other_parameters(three: Bench) -> None:
+    ids = volumes(three)
+    made = cut(three, ids, parameters={CREATED: "nightly"})
+    with refused("ALREADY_EXISTS", made.group_snapshot_id, "nightly", "weekly"):
+        cut(three, ids, parameters={CREATED: "weekly"})
+    assert cut(three, ids, parameters={CREATED: "nightly"}) == made
+
+
 def test_what_cannot_be_cut_together_is_a_failed_precondition(three: Bench) -> None:
     here, there = volumes(three, "a"), volumes(three, "b", backend="other")
     with refused("FAILED_PRECONDITION", f"{here[0]} on backend 'fast'", f"{there[0]} on backend"):
