@@ -1,8 +1,8 @@
 """Who may call what on the port of a node, by the names in the callers' certificates.
 
 A controller makes and deletes volumes, an operator brings them in and lets them go, an administrator does
-what an operator does, and all that has no resource in Kubernetes. Nobody has more than his work needs: what is not named here is the
-controller's alone.
+what an operator does, and all that has no resource in Kubernetes. Nobody has more than his work needs:
+what is not named here is the controller's alone.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class Groups:
     ) -> GroupSnapshot:
         """The group snapshot of that name, cut now or found.
 
-        Raises `Exists` if it is one of other volumes or with other labels, `NotFound` without one of them, and `Precondition`,
-        with their ids and why, for volumes of which no driver can have one moment.
+        Raises `Exists` if it is one of other volumes or with other labels, `NotFound` without one of them,
+        and `Precondition`, with their ids and why, for volumes of which no driver can have one moment.
         """
         if not (name and volume_ids):
             raise Invalid("a group snapshot needs a name and volumes")

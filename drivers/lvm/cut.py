@@ -10,7 +10,8 @@ All devices are suspended, one after the other; when the last one is, nothing ca
 and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
 suspended, so it is in its snapshot; one that was begun after that, on any other, waits. Then all go on.
 
-Filesystems are not frozen but synced before: freezing them would flush, while writers wait, whatever is
+Filesystems are not frozen but synced before, and before the lock is taken, since that may take long while
+nobody else can change the group: freezing them would flush, while writers wait, whatever is
 dirty at that moment. The image is what a power cut leaves. Only btrfs must be frozen, since a copy of it
 needs a superblock without a log.
 
@@ -230,7 +231,6 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
     """All snapshots, of one moment; for how many seconds writers were held, and the moment."""
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
-    members.sync()
     # No page of ours may have to be read from what is suspended; those of the guardian are the same.
     LIBC.mlockall(MCL_CURRENT)
     guardian = Guardian(kernel, members, limit)

@@ -69,7 +69,7 @@ def test_a_group_is_cut_once_and_listed_with_its_members(three: Bench) -> None:
     assert {each.creation_time.ToNanoseconds() for each in made.snapshots} == {
         made.creation_time.ToNanoseconds()
     }
-    assert cut(three, list(reversed(ids))) == made
+    assert cut(three, list(reversed(ids)), parameters={CREATED: "nightly"}) == made
     assert get(three, made.group_snapshot_id) == made
     assert get(three, made.group_snapshot_id, members(made)) == made
     listed = three.client.controller.ListSnapshots(pb.ListSnapshotsRequest()).entries
