@@ -10,8 +10,8 @@ All devices are suspended, one after the other; when the last one is, nothing ca
 and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
 suspended, so it is in its snapshot; one that was begun after that, on any other, waits. Then all go on.
 
-Filesystems are not frozen but synced before, and before the lock is taken, since that may take long while
-nobody else can change the group: freezing them would flush, while writers wait, whatever is
+Filesystems are not frozen but synced before, and before the lock is taken, as that may take long: freezing
+them would flush, while writers wait, whatever is
 dirty at that moment. The image is what a power cut leaves. Only btrfs must be frozen, since a copy of it
 needs a superblock without a log.
 
