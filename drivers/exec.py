@@ -205,6 +205,7 @@ class Companion:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._given_up = False
         self._output = process.stdout.fileno() if process.stdout else -1
 
     def hear(self, seconds: float | None = None) -> bytes | None:
@@ -234,23 +235,48 @@ class Companion:
         """End it at once. Only for what leaves nothing half done that nobody mends."""
         self._process.kill()
 
-    def release(self) -> int:
-        """End its input, wait, and return its exit status (negative for a signal)."""
+    def release(self, seconds: float | None = None) -> int | None:
+        """End its input, wait, and return its exit status (negative for a signal).
+
+        None if that takes longer: one that hangs in the kernel cannot even be killed. Nobody waits for it
+        any more then.
+        """
         if self._process.stdin:
             self._process.stdin.close()
-        return self._process.wait()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._given_up = True
+            return None
+
+    def close(self) -> None:
+        """As `release`, and hear no more of it; does not wait for one that was given up."""
+        if self._process.stdout:
+            self._process.stdout.close()
+        self.release(0 if self._given_up else None)
 
 
 @contextmanager
 def companion(argv: Sequence[Arg]) -> Iterator[Companion]:
     """Run a program for the length of the block.
 
-    When the block ends, or this process dies, its standard input ends, and so must the program.
+    When the block ends, or this process dies, its standard input ends, and so must the program. Raises
+    `Unavailable` before the block if it cannot be started.
     """
-    with subprocess.Popen(
-        tuple(os.fspath(arg) for arg in argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={"LC_ALL": "C", "PATH": PATH},
-    ) as process:
-        yield Companion(process)
+    process = Companion(_begun(tuple(os.fspath(arg) for arg in argv)))
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+def _begun(args: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            args,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"LC_ALL": "C", "PATH": PATH},
+        )
+    except OSError as error:
+        raise Unavailable(f"{args[0]} cannot be started: {error.strerror}") from error

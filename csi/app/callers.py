@@ -1,8 +1,8 @@
 """Who may call what on the port of a node, by the names in the callers' certificates.
 
 A controller makes and deletes volumes, an operator brings them in and lets them go, an administrator does
-what an operator does and looks. Nobody has more than his work needs: what is not named here is the
-controller's alone.
+what an operator does, and all that has no resource in Kubernetes. Nobody has more than his work needs:
+what is not named here is the controller's alone.
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ from csi.app.identity import certificate_name
 from csi.rpc.tls import Only
 from csi.spec import csi_pb2, manage_pb2
 
-CONTROLLER = "controller"
-MANAGERS = ("operator", "admin")
+CONTROLLER, ADMIN = "controller", "admin"
+MANAGERS = ("operator", ADMIN)
 EVERYBODY = (CONTROLLER, *MANAGERS)
 ROUTING = ("WatchBackends", "FindVolume")
 """What a router asks of the Manage service."""
+PEOPLE = (
+    "RevertVolume",
+    "CreateGroup",
+    "UpdateGroup",
+    "DeleteGroup",
+    "ListGroups",
+    "SnapshotGroup",
+    "ListGroupSnapshots",
+    "DeleteGroupSnapshot",
+    "CreateVolumeFromImage",
+    "CopyVolumeToImage",
+)
+"""What only people ask of it: nothing in Kubernetes has a resource for that."""
 
 IDENTITY = csi_pb2.DESCRIPTOR.services_by_name["Identity"]
 MANAGE = manage_pb2.DESCRIPTOR.services_by_name["Manage"]
@@ -35,6 +48,7 @@ def callers(driver_name: str) -> Only:
         **dict.fromkeys(_paths(IDENTITY), named(EVERYBODY)),
         **dict.fromkeys(_paths(MANAGE), named(MANAGERS)),
         **{f"/{MANAGE.full_name}/{name}": named(EVERYBODY) for name in ROUTING},
+        **{f"/{MANAGE.full_name}/{name}": named([ADMIN]) for name in PEOPLE},
     }
     return Only(named([CONTROLLER]), methods)
 

@@ -34,19 +34,19 @@ class Groups:
     ) -> GroupSnapshot:
         """The group snapshot of that name, cut now or found.
 
-        Raises `Exists` if it is one of other volumes, `NotFound` without one of them, and `Precondition`,
-        with their ids and why, for volumes of which no driver can have one moment.
+        Raises `Exists` if it is one of other volumes or with other labels, `NotFound` without one of them,
+        and `Precondition`, with their ids and why, for volumes of which no driver can have one moment.
         """
         if not (name and volume_ids):
             raise Invalid("a group snapshot needs a name and volumes")
         labels = group_snapshot_labels(parameters)
         with self._locks.hold(f"group-snapshot-name:{name}", *volume_ids):
             if found := self._find(name):
-                return _of_volumes(found, name, volume_ids)
+                return _as_wanted(found, name, volume_ids, labels)
             driver = self._driver(volume_ids)
             ids = tuple(VolumeId(each) for each in volume_ids)
             made = driver.create_group_snapshot(GroupSnapshotSpec(name, ids, labels))
-            return _of_volumes(made, name, volume_ids)
+            return _as_wanted(made, name, volume_ids, labels)
 
     def snapshot(self, group_snapshot_id: str, snapshot_ids: Collection[str] = ()) -> GroupSnapshot:
         """The group snapshot of that id; raises `NotFound`.
@@ -146,11 +146,18 @@ class Groups:
         return None
 
 
-def _of_volumes(found: GroupSnapshot, name: str, volume_ids: Sequence[str]) -> GroupSnapshot:
+def _as_wanted(
+    found: GroupSnapshot, name: str, volume_ids: Sequence[str], labels: Mapping[str, str]
+) -> GroupSnapshot:
     if _differ(found, found.volume_ids, set(volume_ids)):
         raise Exists(
             f"group snapshot {name!r} exists as {found.id} of volumes"
             f" {', '.join(sorted(found.volume_ids))}: delete it first, or use another name"
+        )
+    if (has := found.snapshots[0].labels) != labels:
+        raise Exists(
+            f"group snapshot {name!r} exists as {found.id} with parameters {dict(has)}, not"
+            f" {dict(labels)}: delete it first, or use another name"
         )
     return found
 

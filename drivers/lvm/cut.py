@@ -2,13 +2,16 @@
 
 Run by path as ``python -I -S cut.py``, so that it starts at once and imports nothing of ours. On its
 standard input it gets a plan, one line of JSON, and then ``go``; on its standard output it says, a line
-each, ``ready`` and then ``cut SECONDS``, or ``failed WHY``. If its input ends before ``go``, nothing is done.
+each, ``ready`` and then ``cut SECONDS MOMENT``, or ``failed WHY`` when all go on, or ``stuck WHY`` when one
+does not. The guardian says ``resumed`` when it let all go on. If the input ends before ``go``, nothing is
+done.
 
 All devices are suspended, one after the other; when the last one is, nothing can be written to any of them,
 and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
 suspended, so it is in its snapshot; one that was begun after that, on any other, waits. Then all go on.
 
-Filesystems are not frozen but synced before: freezing them would flush, while writers wait, whatever is
+Filesystems are not frozen but synced before, and before the lock is taken, as that may take long: freezing
+them would flush, while writers wait, whatever is
 dirty at that moment. The image is what a power cut leaves. Only btrfs must be frozen, since a copy of it
 needs a superblock without a log.
 
@@ -24,8 +27,10 @@ finds suspended, and whoever comes to mend what is left finds that nobody works 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
+import mmap
 import os
 import select
 import signal
@@ -33,7 +38,15 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what it would import costs more than the program needs to start
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T", int, str)
 
 CONTROL = "/dev/mapper/control"
 HEADER = struct.Struct("=3I3Ii3IQ128s129s7s")  # linux/dm-ioctl.h
@@ -53,8 +66,12 @@ class Failed(Exception):
     """It cannot be done, or was not; the message says why."""
 
 
+class Stuck(Exception):
+    """It was not done, and something that was stopped does not go on."""
+
+
 class Kernel:
-    """Device-mapper, asked by UUID."""
+    """Device-mapper, asked by UUID, and filesystems, by an open file in them."""
 
     def __init__(self) -> None:
         self._control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
@@ -67,6 +84,12 @@ class Kernel:
 
     def message(self, uuid: str, text: str) -> None:
         self._call(MESSAGE, uuid, 0, struct.pack("=Q", 0) + text.encode() + b"\0")
+
+    def freeze(self, descriptor: int) -> None:
+        fcntl.ioctl(descriptor, FIFREEZE, 0)
+
+    def thaw(self, descriptor: int) -> None:
+        fcntl.ioctl(descriptor, FITHAW, 0)
 
     def _call(self, command: int, uuid: str, flags: int, payload: bytes = b"") -> None:
         size = (HEADER.size + len(payload) + 7) & ~7
@@ -86,30 +109,50 @@ class Members:
         self.active = [str(uuid) for uuid in plan["active"]]  # type: ignore[attr-defined]
         self._mounted = [_open(path) for path in plan["mounted"]]  # type: ignore[attr-defined]
         self._raw = [_open(path) for path in plan["raw"]]  # type: ignore[attr-defined]
-        self.frozen = [_open(path) for path in plan["frozen"]]  # type: ignore[attr-defined]
+        self._names = [str(path) for path in plan["frozen"]]  # type: ignore[attr-defined]
+        self._frozen = [_open(path) for path in self._names]
+        # Shared with the guardian: which of them were frozen by us. Others' are not ours to thaw.
+        self._ours = mmap.mmap(-1, len(self._frozen) + 1)
 
     def sync(self) -> None:
         """Store what is dirty, so that there is little of it when writers wait."""
-        for descriptor in (*self._mounted, *self.frozen):
+        for descriptor in (*self._mounted, *self._frozen):
             if LIBC.syncfs(descriptor):
                 raise OSError(ctypes.get_errno(), "syncfs")
         for descriptor in self._raw:
             os.fsync(descriptor)
 
+    def freeze(self, kernel: Kernel) -> None:
+        """Freeze what must be; raises `Failed` for what somebody else has frozen."""
+        for number, descriptor in enumerate(self._frozen):
+            # Noted before: a death in between may thaw what is not frozen, and leaves nothing frozen.
+            self._ours[number] = 1
+            try:
+                kernel.freeze(descriptor)
+            except OSError as error:
+                self._ours[number] = 0
+                if error.errno != errno.EBUSY:
+                    raise
+                where = self._names[number]
+                raise Failed(f"the filesystem at {where} is frozen by somebody else") from error
+
     def go_on(self, kernel: Kernel) -> bool:
-        """Let all go on, whichever of them had been stopped; whether the kernel did that."""
-        well = True
-        for uuid in reversed(self.active):
-            try:
-                kernel.resume(uuid)
-            except OSError:
-                well = False
-        for descriptor in reversed(self.frozen):
-            try:
-                fcntl.ioctl(descriptor, FITHAW, 0)
-            except OSError:  # it is not frozen
-                continue
-        return well
+        """Let all go on that was stopped for the cut; whether the kernel did that."""
+        well = [_did(kernel.resume, uuid) for uuid in reversed(self.active)]
+        for number, descriptor in reversed(list(enumerate(self._frozen))):
+            if self._ours[number]:
+                well.append(_did(kernel.thaw, descriptor, unless=errno.EINVAL))
+                self._ours[number] = 0
+        return all(well)
+
+
+def _did(call: Callable[[T], None], what: T, unless: int = 0) -> bool:
+    """Whether the kernel did it, or did not for a reason that is as good: it is not frozen."""
+    try:
+        call(what)
+    except OSError as error:
+        return error.errno == unless
+    return True
 
 
 def _open(path: str) -> int:
@@ -157,53 +200,57 @@ class Guardian:
 def _guard(
     kernel: Kernel, members: Members, limit: float, ended: int, told: int, parent: int
 ) -> None:
-    """Be the guardian; does not return."""
+    """Be the guardian; does not return, and does not end before all go on, whatever happens to it."""
     status = NOT_DONE
     try:
         os.setsid()
         os.close(told)
         LIBC.mlockall(MCL_CURRENT)
-        ready, _, _ = select.select([ended], [], [], limit)
-        if ready and os.read(ended, 1):
+        if _is_told(limit, ended, parent):
             status = DONE
-            return
-        if not ready:
-            signal.pidfd_send_signal(parent, signal.SIGKILL)
-            select.select([ended], [], [], LONGEST_CALL)
-        members.go_on(kernel)
     finally:
-        os._exit(status)
+        try:
+            if status != DONE and members.go_on(kernel):
+                _say("resumed")
+        finally:
+            os._exit(status)
 
 
-def cut(kernel: Kernel, members: Members, limit: float) -> float:
-    """All snapshots, of one moment; returns the seconds for which writers were held."""
+def _is_told(limit: float, ended: int, parent: int) -> bool:
+    """Wait for the word that all go on; without it, nobody but the guardian works on them any more."""
+    ready, _, _ = select.select([ended], [], [], limit)
+    if not ready:
+        with suppress(ProcessLookupError):  # it has just ended, and somebody knows that already
+            signal.pidfd_send_signal(parent, signal.SIGKILL)
+        select.select([ended], [], [], LONGEST_CALL)
+        return False
+    return bool(os.read(ended, 1))
+
+
+def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime]:
+    """All snapshots, of one moment; for how many seconds writers were held, and the moment."""
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
-    members.sync()
     # No page of ours may have to be read from what is suspended; those of the guardian are the same.
     LIBC.mlockall(MCL_CURRENT)
     guardian = Guardian(kernel, members, limit)
     began = time.monotonic()
     try:
-        _freeze(members)
+        members.freeze(kernel)
         for uuid in members.active:
             kernel.suspend(uuid)
+        moment = datetime.now(UTC)
         for origin, snapshot in members.snapshots:
             kernel.message(members.pool, f"create_snap {snapshot} {origin}")
     finally:
         well = members.go_on(kernel)
         took = time.monotonic() - began
         was_guarded = guardian.dismiss()
-    if not well:
-        raise Failed("a device did not go on")
+        if not well:
+            raise Stuck("a device or a filesystem does not go on")
     if not was_guarded:
         raise Failed("the guardian died")
-    return took
-
-
-def _freeze(members: Members) -> None:
-    for descriptor in members.frozen:
-        fcntl.ioctl(descriptor, FIFREEZE, 0)
+    return took, moment
 
 
 def main() -> int:
@@ -216,9 +263,12 @@ def main() -> int:
         _say("ready")
         if sys.stdin.readline() != "go\n":
             return NOT_DONE
-        took = cut(kernel, members, plan["limit"])
+        took, moment = cut(kernel, members, plan["limit"])
         os.close(lock)
-        _say(f"cut {took:.6f}")
+        _say(f"cut {took:.6f} {moment.isoformat()}")
+    except Stuck as error:
+        _say(f"stuck {error}")
+        return NOT_DONE
     except (OSError, Failed) as error:
         _say(f"failed {error}")
         return NOT_DONE

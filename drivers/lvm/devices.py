@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers import mountinfo, quiesce
+from drivers.errors import Unavailable
 from drivers.lvm import devicemapper
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.report import Lv
@@ -41,25 +42,46 @@ class Use:
 
 
 def use(device: devicemapper.Device) -> Use:
-    """How the device is used; raises `Unavailable` for a btrfs that is mounted where it is not seen."""
+    """How the device is used.
+
+    Raises `Unavailable` for a btrfs that is mounted where it is not seen, and if it cannot be told.
+    """
     number = _number(device)
     if (target := quiesce.btrfs_mountpoint(number)) is not None:
         return Use(frozen=target)
     for mount in mountinfo.mounts_of(number, mountinfo.read()):
-        if mount.target.exists():
+        if _is_there(mount.target):
             return Use(mounted=mount.target)
     return Use(raw=device.path)
 
 
+def _is_there(target: Path) -> bool:
+    try:
+        return target.exists()
+    except OSError as error:
+        raise Unavailable(f"the mount at {target} cannot be looked at: {error.strerror}") from error
+
+
 def _number(device: devicemapper.Device) -> mountinfo.Device:
-    number = device.path.stat().st_rdev
+    try:
+        number = device.path.stat().st_rdev
+    except OSError as error:
+        raise Unavailable(f"device {device.path} cannot be looked at: {error.strerror}") from error
     return os.major(number), os.minor(number)
 
 
 def thaw(device: devicemapper.Device) -> None:
-    """Let a btrfs go on whose guardian died together with the process that froze it."""
-    if device.path.exists():
-        quiesce.thaw(_number(device))
+    """Let a btrfs go on whose guardian died together with the process that froze it.
+
+    Raises `Unavailable` if it cannot be told whether there is one.
+    """
+    try:
+        if device.path.exists():
+            quiesce.thaw(_number(device))
+    except OSError as error:
+        raise Unavailable(
+            f"whether device {device.path} is frozen cannot be told: {error.strerror}"
+        ) from error
 
 
 def is_invalid(group: VolumeGroup, snapshot: Lv) -> bool:

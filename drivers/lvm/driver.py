@@ -129,6 +129,7 @@ class LvmDriver(
     def close(self) -> None:
         self._group.stop()
         self._jobs.close()
+        self._group_snapshots.close()
         self._removal.close()
         self._backups.close()
         self._group.close()

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from drivers.errors import (
     Exhausted,
@@ -24,15 +24,15 @@ from drivers.errors import (
     Invalid,
     NotFound,
     Precondition,
-    StorageError,
     Unavailable,
 )
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
-from drivers.lvm import commands, devices, names, records
+from drivers.lvm import commands, devicemapper, devices, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
-from drivers.lvm.moment import Plan
+from drivers.lvm.moment import Plan, Unsettled
 from drivers.lvm.report import Group, Lv
+from drivers.lvm.unfinished import Unfinished
 from drivers.lvm.volumes import Volumes
 from drivers.model import GroupSnapshotId, Source, SourceKind
 
@@ -46,6 +46,15 @@ class GroupSnapshots:
         self._group = group
         self._volumes = volumes
         self._capacity = capacity
+        self._unfinished = Unfinished(group)
+
+    def recover(self) -> None:
+        """Remove what a dead process left of its group snapshots; what cannot be, is tried again."""
+        self._unfinished.recover()
+
+    def close(self) -> None:
+        """Try nothing again."""
+        self._unfinished.close()
 
     # Asking
 
@@ -82,13 +91,14 @@ class GroupSnapshots:
         with self._group.changing() as now:
             if (found := self.find(now, spec.name)) is not None:
                 return found
-            self.undo()
+            self._unfinished.remove(_called(now, spec.name))
             origins = self.together(self._group.read(), spec.volume_ids)
-            try:
-                return self._cut(origins, spec)
-            except StorageError:
-                self.undo()
-                raise
+            with ExitStack() as undoing:
+                # Whatever it is that breaks off: also what has no name in `drivers.errors`.
+                undoing.callback(self._unfinished.recover)
+                made = self._cut(origins, spec)
+                undoing.pop_all()
+            return made
 
     def delete(self, identifier: str) -> None:
         """See `GroupDriver.delete_group_snapshot`."""
@@ -104,31 +114,18 @@ class GroupSnapshots:
             for lv in members:
                 source = Source(SourceKind.SNAPSHOT, f"{now.id}.{lv.object_id}")
                 self._volumes.abandon_copies(now, source)
-            every = [lv.name for lv in members]
-            self._group.run(commands.retag(now.name, *every, add={names.CREATING}))
-            self.undo()
+            if cut_id not in records.unfinished_cuts(now):
+                self._doom(now, members)
+            self._unfinished.remove({cut_id})
 
-    def recover(self) -> None:
-        """Remove what a dead process left of its group snapshots; what cannot be, stays for the next try."""
-        with self._group.changing():
-            try:
-                self.undo()
-            except StorageError as error:
-                log.warning("part of a group snapshot stays for now: %s", error)
+    def _doom(self, now: Group, members: Sequence[Lv]) -> None:
+        """Nobody sees them from now on.
 
-    def undo(self) -> None:
-        """Remove what was begun and not finished. Called while changing the group: nobody works on it.
-
-        Devices that were left suspended go on first. Raises what LVM says if something stays.
+        Deleting is what helps when the metadata area is full: the mark takes the place of a longer tag.
         """
-        now = self._group.read()
-        if not (unfinished := records.unfinished_cuts(now)):
-            return
-        left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) in unfinished]
-        self._go_on(now, {lv.fields.get("volume", "") for lv in left})
-        for lv in left:
-            self._group.deactivate(lv)
-        self._group.run(commands.remove(now.name, *(lv.name for lv in left)))
+        every = [lv.name for lv in members]
+        times = {tag for lv in members for tag in lv.tags if tag.startswith(names.CUT_AT)}
+        self._group.run(commands.retag(now.name, *every, add={names.CREATING}, remove=times))
 
     def together(self, now: Group, volume_ids: Sequence[str]) -> Sequence[Lv]:
         """The LVs of volumes that can be cut together.
@@ -159,14 +156,18 @@ class GroupSnapshots:
         now = self._group.read()
         plan = self._plan(now, origins, _members(now, cut_id))
         self._group.step(f"cut {cut_id}")
-        pause = self._group.cutter(now.name, plan, self._watch(now))
+        try:
+            taken = self._group.cutter(now.name, plan, self._watch(now, origins, plan))
+        except Unsettled:
+            self._unfinished.doubt(plan.active)
+            raise
         every = [lv.name for lv in _members(now, cut_id)]
-        self._group.run(commands.retag(now.name, *every, remove={names.CREATING}))
-        log.info(
-            "cut %d volumes of %s, writers held for %.1f ms", len(every), now.name, pause * 1e3
-        )
+        at = {records.cut_at(taken.at)}
+        self._group.run(commands.retag(now.name, *every, add=at, remove={names.CREATING}))
+        held = taken.pause * 1e3
+        log.info("cut %d volumes of %s, writers held for %.1f ms", len(every), now.name, held)
         now = self._group.read()
-        return replace(_record(now, cut_id, _members(now, cut_id)), pause=pause)
+        return replace(_record(now, cut_id, _members(now, cut_id)), pause=taken.pause)
 
     def _admit(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> None:
         try:
@@ -177,10 +178,10 @@ class GroupSnapshots:
 
     def _reserve(self, origins: Sequence[Lv], spec: GroupSnapshotSpec, cut_id: str) -> None:
         """Make a placeholder for each member."""
-        now, created = self._group.read(), datetime.now(UTC)
+        now = self._group.read()
         for lv in origins:
             volume = records.volume(now, lv)
-            tags = records.member_tags(cut_id, spec, volume, created)
+            tags = records.member_tags(cut_id, spec, volume)
             name = names.member(spec.name, volume.id)
             self._group.run(
                 commands.create_thin(
@@ -195,7 +196,7 @@ class GroupSnapshots:
         known = tuple((one, other) for one, other in pairs if one is not None and other is not None)
         if len(known) != len(origins) or len(placeholders) != len(origins):
             raise Unavailable("LVM reported success, but not every placeholder is there")
-        active = [device for lv in origins if (device := self._group.device(lv)) is not None]
+        active = self._active(origins)
         if held := [device.name for device in active if device.suspended]:
             raise Unavailable(f"devices {', '.join(held)} are suspended; look at dmsetup info")
         pool = f"{now.dm_uuid(now.lvs[origins[0].pool])}-tpool"
@@ -210,25 +211,23 @@ class GroupSnapshots:
             frozen=tuple(dict.fromkeys(use.frozen for use in uses if use.frozen)),
         )
 
-    def _go_on(self, now: Group, volume_ids: Set[str]) -> None:
-        """Let these volumes go on, if a dead process left them suspended or frozen."""
-        for lv in now.lvs.values():
-            is_one = f"{now.id}.{lv.object_id}" in volume_ids
-            if is_one and (device := self._group.device(lv)) is not None:
-                if device.suspended:
-                    log.warning("device %s was left suspended by a cut", device.name)
-                    self._group.resume(device)
-                devices.thaw(device)
+    def _watch(self, now: Group, origins: Sequence[Lv], plan: Plan) -> Callable[[], bool]:
+        """Activating a volume changes no metadata, and one that is not suspended must not be cut."""
 
-    def _watch(self, now: Group) -> Callable[[], bool]:
-        return lambda: self._group.inventory.shows(now)
+        def is_current() -> bool:
+            active = tuple(device.uuid for device in self._active(origins))
+            return self._group.inventory.shows(now) and active == plan.active
+
+        return is_current
+
+    def _active(self, origins: Sequence[Lv]) -> Sequence[devicemapper.Device]:
+        return [device for lv in origins if (device := self._group.device(lv)) is not None]
 
     def _sync(self, spec: GroupSnapshotSpec) -> None:
         """Store what is dirty, while nobody is held up by that: it may take long."""
         now = self._group.read()
         origins = self.together(now, spec.volume_ids)
-        active = (self._group.device(lv) for lv in origins)
-        uses = [devices.use(device) for device in active if device is not None]
+        uses = [devices.use(device) for device in self._active(origins)]
         if mounted := [os.fspath(path) for use in uses if (path := use.mounted or use.frozen)]:
             self._group.run_beside(["sync", "--file-system", "--", *mounted])
         if raw := [os.fspath(use.raw) for use in uses if use.raw]:
@@ -239,6 +238,13 @@ def _members(group: Group, cut_id: str) -> list[Lv]:
     """All of a group snapshot, finished or not, in the order of their ids."""
     found = (lv for lv in group.lvs.values() if lv.tag(names.CUT) == cut_id)
     return sorted(found, key=lambda lv: lv.object_id)
+
+
+def _called(group: Group, name: str) -> frozenset[str]:
+    """The object ids of what is left of group snapshots of that name: a new one needs their names."""
+    wanted = names.digest(name)
+    left = (lv for lv in group.lvs.values() if lv.fields.get("group") == wanted)
+    return frozenset(lv.tag(names.CUT) for lv in left)
 
 
 def _record(group: Group, cut_id: str, members: Sequence[Lv]) -> GroupSnapshot:

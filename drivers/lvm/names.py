@@ -44,6 +44,8 @@ COPY = "hearth.copy="
 CUT = "hearth.cut="
 """A member of a group snapshot; the value is the object id of that, the same for all its members. None of
 them is seen while one of them is marked as unfinished: so all appear, and vanish, at once."""
+CUT_AT = "hearth.cut-at="
+"""When the members of a group snapshot were cut: written when the mark goes that they are unfinished."""
 GROUP = "hearth.group="
 """A tag of the volume group: a group of volumes, by its id, a colon and its name."""
 IN = "hearth.in="

@@ -102,15 +102,17 @@ def snapshot_tags(
     object_id: str, spec: SnapshotSpec, volume: Volume, created: datetime
 ) -> list[str]:
     """The tags of a new snapshot of ``volume``, the mark that it is unfinished included."""
-    return _tags(object_id, spec.name, _snapshot_fields(spec.labels, volume, created))
+    fields = {**_snapshot_fields(spec.labels, volume), "created": created.isoformat()}
+    return _tags(object_id, spec.name, fields)
 
 
-def member_tags(
-    cut_id: str, spec: GroupSnapshotSpec, volume: Volume, created: datetime
-) -> list[str]:
-    """As `snapshot_tags`, of a member of the group snapshot ``cut_id``; nobody finds it by a name."""
+def member_tags(cut_id: str, spec: GroupSnapshotSpec, volume: Volume) -> list[str]:
+    """As `snapshot_tags`, of a member of the group snapshot ``cut_id``.
+
+    Nobody finds it by a name, and when it was cut is not known yet: `cut_at`.
+    """
     fields = {
-        **_snapshot_fields(spec.labels, volume, created),
+        **_snapshot_fields(spec.labels, volume),
         "group": names.digest(spec.name),
         "members": str(len(spec.volume_ids)),
     }
@@ -118,15 +120,17 @@ def member_tags(
     return [*marks, *names.pack(fields)]
 
 
-def _snapshot_fields(
-    labels: Mapping[str, str], volume: Volume, created: datetime
-) -> dict[str, str]:
+def cut_at(moment: datetime) -> str:
+    """The tag that says when a member was cut."""
+    return f"{names.CUT_AT}{moment.isoformat()}"
+
+
+def _snapshot_fields(labels: Mapping[str, str], volume: Volume) -> dict[str, str]:
     return {
         "kind": SNAPSHOT,
         "content": volume.content.value,
         "volume": volume.id,
         "size": str(volume.size),
-        "created": created.isoformat(),
         "labels": json.dumps(dict(labels), sort_keys=True) if labels else "",
         **of_properties(volume.properties),
     }
@@ -240,7 +244,7 @@ def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
             id=SnapshotId(f"{group.id}.{lv.object_id}"),
             volume_id=VolumeId(fields["volume"]),
             size=int(fields["size"]),
-            created=datetime.fromisoformat(fields["created"]),
+            created=datetime.fromisoformat(lv.tag(names.CUT_AT) or fields["created"]),
             content=Content(fields["content"]),
             properties=properties(fields),
             labels=json.loads(fields.get("labels", "{}")),

@@ -166,7 +166,16 @@ def test_a_companion_ends_with_the_block() -> None:
     assert beside.release() == 0
 
 
+def test_nobody_waits_for_a_companion_that_was_given_up() -> None:
+    with companion(["sleep", "60"]) as beside:
+        assert beside.release(0.1) is None
+    beside.kill()
+    assert beside.release() == -9
+
+
 def test_a_program_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "program").write_text("no program")
     with pytest.raises(Unavailable, match="cannot be started"):
         Host()([tmp_path / "program"])
+    with pytest.raises(Unavailable, match="cannot be started"), companion([tmp_path / "program"]):
+        pass

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from csi.app.callers import EVERYBODY, IDENTITY, MANAGE, MANAGERS, ROUTING
+from csi.app.callers import ADMIN, EVERYBODY, IDENTITY, MANAGE, MANAGERS, PEOPLE, ROUTING
 from csi.manage.client import connect
 from csi.rpc.peer import Peer
 from csi.rpc.status import Answered
@@ -52,8 +52,21 @@ def code(nodes: Cluster, role: str, path: str) -> str:
 def test_the_manage_service_is_for_those_who_manage(nodes: Cluster, role: str) -> None:
     for method in MANAGE.methods:
         allowed = EVERYBODY if method.name in ROUTING else MANAGERS
+        if method.name in PEOPLE:
+            allowed = (ADMIN,)
         answered = code(nodes, role, f"/{MANAGE.full_name}/{method.name}")
         assert (answered != "PERMISSION_DENIED") is (role in allowed), method.name
+
+
+@pytest.mark.parametrize(
+    "name", ["RevertVolume", "CopyVolumeToImage", "SnapshotGroup", "DeleteGroupSnapshot"]
+)
+def test_an_operator_does_nothing_that_kubernetes_has_no_resource_for(
+    nodes: Cluster, name: str
+) -> None:
+    path = f"/{MANAGE.full_name}/{name}"
+    assert code(nodes, "operator", path) == "PERMISSION_DENIED"
+    assert code(nodes, "admin", path) != "PERMISSION_DENIED"
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from itertools import count
@@ -24,7 +25,7 @@ from drivers.lvm import devicemapper
 from drivers.lvm.blocks import Tick, untold
 from drivers.lvm.headers import Fingerprint
 from drivers.lvm.machine import Machine
-from drivers.lvm.moment import Plan
+from drivers.lvm.moment import Plan, Taken, Unsettled
 from drivers.manageable import Found, Hindrance, Obstacle
 from drivers.model import Connection, FsType, VolumeMode
 from drivers.signatures import Look
@@ -79,6 +80,8 @@ class Process:
         """How often the header of the group was read."""
         self.cut_fails = False
         """Whether something dies in the middle of every cut."""
+        self.cut_leaves_suspended = False
+        """Whether all that has part in it dies in the middle of every cut."""
         self.plan: Plan | None = None
         """What was cut last."""
         self._dies_at = dies_at
@@ -211,7 +214,7 @@ class Process:
 
     # Cutter
 
-    def cut(self, group: str, plan: Plan, is_current: Callable[[], bool]) -> float:
+    def cut(self, group: str, plan: Plan, is_current: Callable[[], bool]) -> Taken:
         """All at one moment, unless it is said that the cut fails."""
         assert group == self.lvm.state.name
         if not is_current():
@@ -219,10 +222,14 @@ class Process:
         with self._event(Event(f"cut {len(plan.snapshots)}")), self._alive():
             if self.cut_fails:
                 raise Busy("the cut was given up")
+            if self.cut_leaves_suspended:
+                for uuid in plan.active:
+                    self.lvm.state.devices[uuid].suspended = True
+                raise Unsettled("the cut was given up")
             for origin, snapshot in plan.snapshots:
                 self.lvm.cut(origin, snapshot)
         self.plan = plan
-        return 0.01
+        return Taken(datetime.now(UTC), 0.01)
 
     def seqno(self) -> int:
         """The number of the group's last change, as its header tells it."""

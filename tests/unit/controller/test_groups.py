@@ -69,7 +69,7 @@ def test_a_group_is_cut_once_and_listed_with_its_members(three: Bench) -> None:
     assert {each.creation_time.ToNanoseconds() for each in made.snapshots} == {
         made.creation_time.ToNanoseconds()
     }
-    assert cut(three, list(reversed(ids))) == made
+    assert cut(three, list(reversed(ids)), parameters={CREATED: "nightly"}) == made
     assert get(three, made.group_snapshot_id) == made
     assert get(three, made.group_snapshot_id, members(made)) == made
     listed = three.client.controller.ListSnapshots(pb.ListSnapshotsRequest()).entries
@@ -109,6 +109,14 @@ def test_the_name_is_taken_by_other_volumes(three: Bench) -> None:
         cut(three, ids[:2])
     with refused("ALREADY_EXISTS", "moment"):
         cut(three, volumes(three, "x", "y", backend="other"))
+
+
+def test_the_name_is_taken_with_other_parameters(three: Bench) -> None:
+    ids = volumes(three)
+    made = cut(three, ids, parameters={CREATED: "nightly"})
+    with refused("ALREADY_EXISTS", made.group_snapshot_id, "nightly", "weekly"):
+        cut(three, ids, parameters={CREATED: "weekly"})
+    assert cut(three, ids, parameters={CREATED: "nightly"}) == made
 
 
 def test_what_cannot_be_cut_together_is_a_failed_precondition(three: Bench) -> None:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers.errors import Busy, InUse, Invalid, NotFound, OutOfRange, Precondition, Unavailable
+from drivers.errors import (
+    Busy,
+    Exhausted,
+    InUse,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    Precondition,
+    Unavailable,
+)
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
+from drivers.lvm import devicemapper, devices
+from drivers.lvm.moment import Unsettled
 from drivers.model import MIB, Snapshot, SnapshotId, VolumeId
 from tests.fakes.lvm import FakeLvm, Moment
 from tests.fakes.lvm.driver import Life, life, survives, wanted
+from tests.fakes.lvm.state import Device
 
 OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 8}
 NAMES = ("a", "b", "c")
@@ -101,6 +117,111 @@ def test_a_cut_that_fails_leaves_nothing(lvm: FakeLvm) -> None:
         assert len(cut(one, ids).snapshots) == 3
 
 
+def test_a_failure_without_a_name_leaves_nothing(lvm: FakeLvm) -> None:
+    def fail(what: str) -> None:
+        if what.startswith("cut "):
+            raise BlockingIOError(errno.EAGAIN, "no process")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.meanwhile = fail
+        with pytest.raises(BlockingIOError):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+
+
+def test_what_could_not_be_taken_back_goes_by_itself(lvm: FakeLvm) -> None:
+    def refuse(what: str) -> None:
+        if what.startswith("lvm lvremove"):
+            raise Busy("another program holds the lock of the group")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.cut_fails, one.process.meanwhile = True, refuse
+        with pytest.raises(Busy, match="given up"):
+            cut(one, ids)
+        assert len(lvm.names()) == 6
+        assert one.driver.list_snapshots() == []
+        one.process.meanwhile = lambda _what: None
+        lvm.wait_for(lambda: len(lvm.names()) == 3)
+
+
+def left_over(one: Life, ids: tuple[VolumeId, ...], name: str) -> set[str]:
+    """The names of what could not be taken back of a cut that failed, and cannot still."""
+    before = set(one.lvm.names())
+    kept: set[str] = set()
+
+    def refuse(what: str) -> None:
+        if one.process.cut_fails:
+            kept.update(set(one.lvm.names()) - before)
+        if what.startswith("lvm lvremove") and kept.intersection(re.findall(r"cut-\w+", what)):
+            raise Unavailable("it cannot be removed")
+
+    one.process.cut_fails, one.process.meanwhile = True, refuse
+    with pytest.raises(Busy):
+        cut(one, ids, name)
+    one.process.cut_fails = False
+    return kept
+
+
+def test_what_cannot_be_removed_is_in_nobody_elses_way(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        kept = left_over(one, ids, "stays")
+        assert len(kept) == 3
+        made = cut(one, ids, "other")
+        assert len(made.snapshots) == 3
+        one.driver.delete_group_snapshot(made.id)
+        assert {name for name in lvm.names() if name.startswith("cut-")} == kept
+        with pytest.raises(Unavailable, match="cannot be removed"):
+            cut(one, ids, "stays")
+
+
+def test_deleting_needs_no_room_in_the_metadata(lvm: FakeLvm) -> None:
+    """It is what helps when that is full."""
+
+    def full(what: str) -> None:
+        added, removed = (re.findall(rf"--{each}tag (\S+)", what) for each in ("add", "del"))
+        if sum(map(len, added)) > sum(map(len, removed)):
+            raise Exhausted("the metadata area of the volume group is full")
+
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        one.process.meanwhile = full
+        one.driver.delete_group_snapshot(made.id)
+        assert len(lvm.names()) == 3
+
+
+def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
+    """Whoever holds LVM's lock may wait for a device that is suspended."""
+
+    def stand_still(what: str) -> None:
+        if what.startswith("lvm") and [each for each in suspended(lvm) if each != "vg-other"]:
+            raise Busy("it waits for a suspended device")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.driver.initialize_connection(ids[0])
+        uuid = lvm.device(lvm.object(ids[0])).uuid[:36] + "x" * 32
+        other = Device("vg-other", uuid, lvm.directory / "none", suspended=True)
+        lvm.state.devices[other.uuid] = other
+        one.process.cut_leaves_suspended, one.process.meanwhile = True, stand_still
+        with pytest.raises(Unsettled):
+            cut(one, ids)
+        assert suspended(lvm) == ["vg-other"], "who suspended that has a reason"
+        assert len(lvm.names()) == 3
+
+
+def suspended(lvm: FakeLvm) -> list[str]:
+    return [each.name for each in lvm.state.devices.values() if each.suspended]
+
+
+def test_a_device_that_cannot_be_looked_at_is_unavailable(tmp_path: Path) -> None:
+    gone = devicemapper.Device("vg-a", "LVM-a", 0, suspended=False, path=tmp_path / "dm-9")
+    with pytest.raises(Unavailable, match="dm-9 cannot be looked at"):
+        devices.use(gone)
+
+
 def test_a_group_that_was_changed_meanwhile_is_not_cut(lvm: FakeLvm) -> None:
     def meddle(what: str) -> None:
         if what.startswith("cut "):
@@ -112,6 +233,37 @@ def test_a_group_that_was_changed_meanwhile_is_not_cut(lvm: FakeLvm) -> None:
         with pytest.raises(Busy):
             cut(one, ids)
         assert len(lvm.names()) == 3
+
+
+def test_one_that_was_activated_meanwhile_is_not_cut_while_it_goes_on(lvm: FakeLvm) -> None:
+    """Activation changes no metadata, and the kernel takes the snapshot of a device that goes on."""
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+
+        def meddle(what: str) -> None:
+            if re.fullmatch(r"cut [0-9a-f]{32}", what):
+                lvm.state.activate(lvm.object(ids[1]))
+
+        one.process.meanwhile = meddle
+        with pytest.raises(Busy, match="changed meanwhile"):
+            cut(one, ids)
+        assert len(lvm.names()) == 3
+
+
+def test_its_time_is_that_of_the_cut(lvm: FakeLvm) -> None:
+    moments = []
+
+    def note(what: str) -> None:
+        if what == "cut 3":
+            moments.append(datetime.now(UTC))
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.process.meanwhile = note
+        made = cut(one, ids)
+        assert moments[0] <= made.created
+        assert {each.created for each in made.snapshots} == {made.created}
+        assert cut(one, ids).created == made.created
 
 
 def test_only_what_is_active_is_suspended(lvm: FakeLvm) -> None:

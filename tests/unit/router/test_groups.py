@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from csi.router.group_servicer import GroupController
 from csi.rpc.client import Client
 from csi.spec import csi_pb2 as pb
 from tests.fakes.bench import refused
@@ -59,6 +60,29 @@ def test_volumes_of_two_nodes_have_no_common_moment(client: Client) -> None:
     second = create(client, "b", "n2").volume_id
     with refused("FAILED_PRECONDITION", f"{first} on node n1", f"{second} on node n2"):
         cut(client, first, second)
+
+
+class Restarting:
+    """A node that has everything, and restarts whenever it is asked for; the nodes, as far as they go."""
+
+    name = "n1"
+
+    def owner(self, _object_id: str) -> Restarting:
+        return Restarting()
+
+    @property
+    def peer(self) -> Restarting:
+        return self
+
+    def forward(self, method: str, _raw: bytes) -> bytes:
+        return method.encode()
+
+
+def test_a_node_that_restarts_meanwhile_is_one_node() -> None:
+    router = GroupController(Restarting(), able=True)  # type: ignore[arg-type]
+    request = pb.CreateVolumeGroupSnapshotRequest(name="moment", source_volume_ids=["m.a", "m.b"])
+    answered = router.CreateVolumeGroupSnapshot(request, b"")
+    assert answered.endswith(b"/CreateVolumeGroupSnapshot")
 
 
 def test_what_is_gone_is_deleted_if_that_was_said(made: Cluster, client: Client) -> None:

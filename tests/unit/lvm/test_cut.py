@@ -1,0 +1,87 @@
+"""Whom the program that cuts, and its guardian, let go on; on a kernel that keeps state in files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drivers.lvm import cut
+from tests.fakes.frozen import Places
+
+ALONE = """
+import os, sys, time
+from drivers.lvm import cut
+from tests.fakes.frozen import Places
+
+members = cut.Members(
+    {"pool": "p", "snapshots": [], "active": ["a"], "mounted": [], "raw": [], "frozen": sys.argv[1:]}
+)
+kernel = Places()
+cut.Guardian(kernel, members, 0.3)
+"""
+FREEZES = """
+try:
+    members.freeze(kernel)
+except cut.Failed:
+    os._exit(0)
+"""
+LEAVES_ITS_END_OPEN = """
+if os.fork() == 0:
+    time.sleep(1)
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> list[Path]:
+    made = [tmp_path / name for name in ("ours", "theirs", "after")]
+    for each in made:
+        each.mkdir()
+    Places.mark(made[1]).touch()
+    return made
+
+
+def frozen(places: list[Path]) -> list[str]:
+    return [each.name for each in places if Places.mark(each).exists()]
+
+
+def members(places: list[Path]) -> cut.Members:
+    plan = {"pool": "p", "snapshots": [], "active": [], "mounted": [], "raw": []}
+    return cut.Members({**plan, "frozen": [str(each) for each in places]})
+
+
+def test_what_somebody_else_froze_stays_frozen(places: list[Path]) -> None:
+    kernel, all_of_them = Places(), members(places)
+    with pytest.raises(cut.Failed, match="theirs is frozen by somebody else"):
+        all_of_them.freeze(kernel)
+    assert frozen(places) == ["ours", "theirs"]
+    assert all_of_them.go_on(kernel)
+    assert frozen(places) == ["theirs"]
+
+
+def test_one_that_does_not_thaw_is_told(places: list[Path]) -> None:
+    kernel, all_of_them = Places(), members(places[:1])
+    all_of_them.freeze(kernel)
+    kernel.is_broken = True
+    assert not all_of_them.go_on(kernel)
+
+
+def left(code: str, *places: Path) -> str:
+    """What is heard when the program is reaped, and its guardian has ended."""
+    program = [sys.executable, "-c", f"{ALONE}{code}", *map(str, places)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.wait()
+        return process.stdout.read()
+
+
+def test_the_guardian_knows_what_others_froze(places: list[Path]) -> None:
+    assert left(FREEZES, *places) == "a resumed\nresumed\n"
+    assert frozen(places) == ["theirs"]
+
+
+def test_the_guardian_goes_on_when_nobody_is_left_to_be_killed() -> None:
+    assert left(LEAVES_ITS_END_OPEN) == "a resumed\nresumed\n"
