@@ -82,10 +82,10 @@ class VolumeImports(BringingIn):
         return objects.bound(claimant, claimant["spec"].get("volumeName", ""))
 
     def _let_go(self, record: Record) -> None:
+        # By its name: while what a predecessor asked for still goes on, there is no volume to find.
+        brought_in = objects.brought_in(record.owner)
         service = self._world.storage(record.owner["spec"]["node"]).service
-        for volume in service.volumes():
-            if volume.owner == record.owner["metadata"]["uid"]:
-                service.unmanage_volume(pb.UnmanageVolumeRequest(volume_id=volume.id))
+        service.unmanage_volume(pb.UnmanageVolumeRequest(brought_in=brought_in))
 
 
 def reference(source: Object) -> pb.Reference:

@@ -13,6 +13,7 @@ from typing import Any
 
 from csi.kube.client import Object
 from csi.kube.kinds import CLAIM, CONTENT, GROUP, SNAPSHOT, VOLUME, Kind
+from csi.spec import manage_pb2 as pb
 
 OWNER = f"{GROUP}/owner"
 """The label of what the operator makes: the UID of the resource that wants it."""
@@ -41,6 +42,12 @@ class Adopted:
 def name_for(uid: str) -> str:
     """What is made for the resource of that UID is called, in the API and by CSI."""
     return f"import-{uid}"
+
+
+def brought_in(owner: Object) -> pb.BroughtIn:
+    """How nodes know what was brought in for a resource."""
+    uid = owner["metadata"]["uid"]
+    return pb.BroughtIn(name=name_for(uid), owner=uid)
 
 
 def volume(

@@ -95,7 +95,6 @@ class SnapshotImports(BringingIn):
         return objects.is_ready(claimant)
 
     def _let_go(self, record: Record) -> None:
+        brought_in = objects.brought_in(record.owner)
         service = self._world.storage(record["node"]).service
-        for snapshot in service.snapshots():
-            if snapshot.owner == record.owner["metadata"]["uid"]:
-                service.unmanage_snapshot(pb.UnmanageSnapshotRequest(snapshot_id=snapshot.id))
+        service.unmanage_snapshot(pb.UnmanageSnapshotRequest(brought_in=brought_in))

@@ -142,11 +142,13 @@ class Manage:
             for lv in self.node.lvs.values():
                 if lv.origin and lv.id and self._origin_id(lv) == request.volume_id:
                     raise InUse(f"snapshot {lv.name} of it exists")
-        reference = self._released(request.volume_id, request.name, request.dry_run)
+        meant = self._meant(request.volume_id, request.brought_in)
+        reference = self._released(meant, request.name, request.dry_run)
         return pb.UnmanageVolumeResponse(storage=self.node.group, reference=reference)
 
     def UnmanageSnapshot(self, request: pb.UnmanageSnapshotRequest) -> pb.UnmanageSnapshotResponse:
-        reference = self._released(request.snapshot_id, request.name, request.dry_run)
+        meant = self._meant(request.snapshot_id, request.brought_in)
+        reference = self._released(meant, request.name, request.dry_run)
         return pb.UnmanageSnapshotResponse(storage=self.node.group, reference=reference)
 
     def _adopted(self, request: pb.ManageVolumeRequest | pb.ManageSnapshotRequest) -> Lv:
@@ -172,11 +174,20 @@ class Manage:
                 self._change("adopt")
             return made
 
+    def _meant(self, object_id: str, of: pb.BroughtIn) -> str:
+        if not of.name:
+            return object_id
+        with self.node.guard:
+            found = (lv.id for lv in self.node.lvs.values() if lv.csi_name == of.name)
+            return next(found, "nothing of that name")
+
     def _released(self, object_id: str, name: str, dry_run: bool) -> pb.Reference:
         self.node.asked += 1
         time.sleep(self.node.pause)
         with self.node.guard:
             found = [each for each in self.node.lvs.values() if each.id == object_id]
+            if not found and dry_run:
+                raise NotFound(f"there is no {object_id}")
             if not found:
                 return pb.Reference()
             lv = found[0]
