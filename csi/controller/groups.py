@@ -18,7 +18,6 @@ from drivers.interface import GroupDriver
 from drivers.locks import Locks
 from drivers.model import GroupSnapshotId, VolumeId
 
-
 Observe = Callable[[str, str, float | None], None]
 """Called after each cut with the backend, what came of it, and for how many seconds writers were held."""
 
