@@ -26,6 +26,9 @@ CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 # A read takes milliseconds, a copy minutes; the sidecars' own deadlines are 10 s to 2 min.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
+# Writers are held for some milliseconds, and a cut is broken off after a second.
+PAUSES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
 Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 """Gives each backend's name and state, from memory. Must not raise: ``unhealthy`` is for that."""
 
@@ -118,6 +121,19 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._cuts = prometheus.Counter(
+            "hearth_group_cuts_total",
+            "Cuts through several volumes that have ended; result is done, or the kind of failure.",
+            ["backend", "result"],
+            registry=registry,
+        )
+        self._pauses = prometheus.Histogram(
+            "hearth_group_cut_pause_seconds",
+            "For how long writers were held by cuts that were done.",
+            ["backend"],
+            buckets=PAUSES,
+            registry=registry,
+        )
         build = prometheus.Info("hearth_build", "What is running.", registry=registry)
         build.info({"version": version, "python": platform.python_version()})
 
@@ -134,6 +150,12 @@ class Metrics:
     def command_ended(self, program: str, code: int, seconds: float) -> None:
         """A program has ended; this is the `drivers.exec.Observe` of the real door."""
         self._command_seconds.labels(PurePath(program).name, str(code)).observe(seconds)
+
+    def cut_ended(self, backend: str, result: str, pause: float | None) -> None:
+        """A group cut has ended; this is the `csi.controller.groups.Observe` of a node."""
+        self._cuts.labels(backend, result).inc()
+        if pause is not None:
+            self._pauses.labels(backend).observe(pause)
 
     def show_backends(self, backends: Backends) -> None:
         """From now on every scrape asks ``backends``."""

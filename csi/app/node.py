@@ -182,7 +182,7 @@ class _Services:
         able = announces(type(backend.driver) for backend in backends)
         itself = plugin(settings.driver_name, drivers, groups=able)
         self.identity = Identity(itself, self.status.ready)
-        groups = self.groups = Groups(backends, locks)
+        groups = self.groups = Groups(backends, locks, metrics.cut_ended)
         self.group_controller = GroupController(groups, able=able)
         self.controller = Controller(self.provisioner, inventory, Capacities(backends), place, rpcs)
         node_rules = rules(backends, locks, mounts, door)

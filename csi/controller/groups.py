@@ -6,26 +6,35 @@ request asks for is compared and refused here, before a driver does anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 
 from csi.controller import abilities
 from csi.controller.parameters import group_snapshot_labels
 from drivers.backends import Backends, is_id
-from drivers.errors import Absent, Exists, Invalid, NotFound, Precondition
+from drivers.errors import Absent, Busy, Exists, Invalid, NotFound, Precondition, StorageError
 from drivers.groups import Group, GroupId, GroupSnapshot, GroupSnapshotSpec
 from drivers.interface import GroupDriver
 from drivers.locks import Locks
 from drivers.model import GroupSnapshotId, VolumeId
 
+Observe = Callable[[str, str, float | None], None]
+"""Called after each cut with the backend, what came of it, and for how many seconds writers were held."""
+
 
 class Groups:
     """Groups on the backends of one node."""
 
-    def __init__(self, backends: Backends, locks: Locks) -> None:
+    def __init__(
+        self,
+        backends: Backends,
+        locks: Locks,
+        observe: Observe = lambda _backend, _result, _pause: None,
+    ) -> None:
         """``locks`` are shared with everybody who changes volumes on this node."""
         self._backends = backends
         self._locks = locks
+        self._observe = observe
 
     # One moment of several volumes
 
@@ -45,8 +54,18 @@ class Groups:
                 return _as_wanted(found, name, volume_ids, labels)
             driver = self._driver(volume_ids)
             ids = tuple(VolumeId(each) for each in volume_ids)
-            made = driver.create_group_snapshot(GroupSnapshotSpec(name, ids, labels))
+            made = self._cut(driver, GroupSnapshotSpec(name, ids, labels))
             return _as_wanted(made, name, volume_ids, labels)
+
+    def _cut(self, driver: GroupDriver, spec: GroupSnapshotSpec) -> GroupSnapshot:
+        backend = self.backend_of(spec.volume_ids[0])
+        try:
+            made = driver.create_group_snapshot(spec)
+        except StorageError as error:
+            self._observe(backend, _result(error), None)
+            raise
+        self._observe(backend, "done", made.pause)
+        return made
 
     def snapshot(self, group_snapshot_id: str, snapshot_ids: Collection[str] = ()) -> GroupSnapshot:
         """The group snapshot of that id; raises `NotFound`.
@@ -144,6 +163,13 @@ class Groups:
                     if found := backend.driver.find_group_snapshot(name):
                         return found
         return None
+
+
+def _result(error: StorageError) -> str:
+    """The kind of a failure, for those who count: there are three."""
+    if isinstance(error, Busy):
+        return "aborted"
+    return "refused" if isinstance(error, Precondition | Invalid | NotFound) else "failed"
 
 
 def _as_wanted(

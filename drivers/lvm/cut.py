@@ -276,7 +276,8 @@ def main() -> int:
 
 
 def _say(line: str) -> None:
-    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+    with suppress(BrokenPipeError):  # the driver is dead
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 if __name__ == "__main__":

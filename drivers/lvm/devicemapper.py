@@ -23,7 +23,7 @@ _HEADER = struct.Struct("=3I3Ii3IQ128s129s7s")
 _TARGET = struct.Struct("=QQiI16s")
 _LISTED = struct.Struct("=QI")
 _LIST, _RESUME, _INFO, _STATUS = 0xC138FD02, 0xC138FD06, 0xC138FD07, 0xC138FD0C
-_SUSPENDED, _NOFLUSH = 1 << 1, 1 << 11
+_SUSPENDED, _WAITS, _NOFLUSH = 1 << 1, 1 << 6, 1 << 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Device:
     opened: int
     suspended: bool
     path: Path
+    waits: bool = False
+    """Whether another table waits to be used from the next resume on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def _device(answer: bytearray) -> Device:
         uuid=_text(fields[12]),
         opened=opened,
         suspended=bool(flags & _SUSPENDED),
+        waits=bool(flags & _WAITS),
         path=Path(f"/dev/dm-{os.minor(dev)}"),
     )
 

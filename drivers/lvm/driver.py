@@ -111,6 +111,9 @@ class LvmDriver(
         return self._group.id
 
     def do_setup(self) -> None:
+        if not self._began:
+            # Later, what is suspended may be by a cut of this process.
+            setup.wake(self._group, self._machine().moment)
         self._group.open()
         setup.heal(self._group)
         setup.free_names(self._group)

@@ -15,7 +15,7 @@ from drivers.exec import Result, Run, remaining, unhurried
 from drivers.lvm import commands, devicemapper, targets
 from drivers.lvm.host import Lvm
 from drivers.lvm.inventory import Inventory
-from drivers.lvm.machine import Blocks, Machine
+from drivers.lvm.machine import Blocks, Kernel, Machine
 from drivers.lvm.moment import Cutter
 from drivers.lvm.options import Options
 from drivers.lvm.report import Group, Lv
@@ -28,7 +28,7 @@ class VolumeGroup:
     """One volume group, for one backend."""
 
     def __init__(self, backend: str, options: Options, run: Run, machine: Machine) -> None:
-        self._kernel = machine.kernel
+        self.kernel: Kernel = machine.kernel
         self._headers = machine.headers
         self.blocks: Blocks = machine.blocks
         self.cutter: Cutter = machine.cutter
@@ -221,15 +221,15 @@ class VolumeGroup:
 
     def device(self, lv: Lv, suffix: str = "") -> devicemapper.Device | None:
         """The kernel's device of ``lv``; None while it is not active."""
-        return self._kernel.device(self.inventory.latest().dm_uuid(lv) + suffix)
+        return self.kernel.device(self.inventory.latest().dm_uuid(lv) + suffix)
 
     def status(self, lv: Lv, suffix: str = "") -> Sequence[devicemapper.Target]:
         """What the kernel says of ``lv``'s device; empty while it is not active."""
-        return self._kernel.status(self.inventory.latest().dm_uuid(lv) + suffix)
+        return self.kernel.status(self.inventory.latest().dm_uuid(lv) + suffix)
 
     def devices(self) -> Sequence[devicemapper.Device]:
         """All devices of the group in the kernel, hidden ones too."""
-        return self._kernel.devices(f"LVM-{self.id}")
+        return self.kernel.devices(f"LVM-{self.id}")
 
     def suspended(self) -> Sequence[devicemapper.Device]:
         """Those that do not go on."""
@@ -237,7 +237,7 @@ class VolumeGroup:
 
     def resume(self, device: devicemapper.Device) -> None:
         """Let a suspended device go on."""
-        self._kernel.resume(device.name)
+        self.kernel.resume(device.name)
 
     def is_open(self, lv: Lv) -> bool:
         """Whether somebody has the device open, or its node is handed to a pod that may open it."""

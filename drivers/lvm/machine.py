@@ -61,3 +61,5 @@ class Machine:
     blocks: Blocks = blocks
     headers: Callable[[Sequence[str]], Fingerprints] = Headers
     cutter: Cutter = cut_together
+    moment: float = 2.0
+    """Seconds in which whoever suspends devices, and lives, lets them go on."""

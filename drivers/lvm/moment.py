@@ -18,7 +18,7 @@ from drivers.lvm import config, cut
 log = logging.getLogger(__name__)
 
 LIMIT = 1.0
-"""Seconds that writers are kept waiting at most."""
+"""Seconds after which a cut is broken off; writers wait on until the kernel lets go of what hangs in it."""
 PATIENCE = 30.0
 """Seconds for a sync and the lock of the group before, and for the kernel to let go of what hangs after."""
 SLOW = "the volumes cannot be synced in time, or another program holds the lock of the group"

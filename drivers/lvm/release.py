@@ -87,7 +87,11 @@ class Release:
                 f"volume {identifier} ({group.name}/{lv.name}) is open: stop the pods that use it"
             )
         snapshots = records.catalogue(group).snapshots.values()
-        if held := [each for each in snapshots if each.fields.get("volume") == identifier]:
+        held = [each for each in snapshots if each.fields.get("volume") == identifier]
+        if cuts := {cut for each in held if (cut := records.cut_of(group, each)) is not None}:
+            told = ", ".join(sorted(cuts))
+            raise InUse(f"volume {identifier} is in group snapshots: delete {told} first")
+        if held:
             told = ", ".join(f"{group.id}.{each.object_id} ({each.name})" for each in held)
             raise InUse(f"volume {identifier} has snapshots: delete or release {told} first")
         self._refuse_copied(group, lv, Source(SourceKind.VOLUME, identifier))

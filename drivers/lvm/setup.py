@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from drivers.errors import Exhausted, Invalid, Unavailable
-from drivers.lvm import commands, devices, layouts, names
+from drivers.lvm import commands, devicemapper, devices, layouts, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
 from drivers.lvm.report import Group
+
+log = logging.getLogger(__name__)
+
+
+def wake(group: VolumeGroup, moment: float) -> None:
+    """Let go on what a dead process's cut left suspended, before LVM is asked anything.
+
+    A host's LVM that waits for such a device holds the lock that a report needs. Left alone is what goes on
+    by itself within ``moment`` seconds, and where a table waits: there an LVM died, and `heal` loads what
+    the metadata says.
+    """
+    if held := _held(group):
+        group.pause(moment)
+        for device in _held(group):
+            if device in held:
+                log.warning("device %s was left suspended", device.name)
+                group.resume(device)
+
+
+def _held(group: VolumeGroup) -> list[devicemapper.Device]:
+    """By name, since the UUID of the group is not known yet: LVM doubles hyphens, and puts one between."""
+    mine = re.compile(re.escape(group.name.replace("-", "--")) + "-(?!-)")
+    every = group.kernel.devices("LVM-")
+    return [each for each in every if each.suspended and not each.waits and mine.match(each.name)]
 
 
 def heal(group: VolumeGroup) -> None:

@@ -2,6 +2,7 @@
 
 Run as ``python -I -S dying.py WHO NUMBER PROGRAM``: WHO of ``itself``, ``guardian``, ``driver``, ``both``,
 ``all`` gets SIGKILL, or the program ``lingers``, before its device-mapper or freezing call NUMBER (from 0).
+With ``twice`` it dies itself, and then the guardian before its second call, when it has let one device go on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def die() -> None:
     """What was asked for happens."""
     doomed = {
         "itself": [ITSELF],
+        "twice": [ITSELF],
         "guardian": guardians(),
         "driver": [DRIVER],
         "both": [*guardians(), ITSELF],
@@ -44,12 +46,15 @@ def die() -> None:
 
 
 def counting(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """The calls of this process, not those of its guardian."""
-    calls = count()
+    """The calls of this process, and for one that dies ``twice`` those of its guardian."""
+    calls, afterwards = count(), count()
 
     def ioctl(*args: Any) -> Any:
-        if os.getpid() == ITSELF and next(calls) == NUMBER:
-            die()
+        if os.getpid() == ITSELF:
+            if next(calls) == NUMBER:
+                die()
+        elif WHO == "twice" and next(afterwards) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         return inner(*args)
 
     return ioctl

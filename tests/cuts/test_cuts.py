@@ -52,7 +52,7 @@ def test_a_cut_shows_one_moment(
     assert tally.broken == []
 
 
-@pytest.mark.parametrize("kind", ["raw", "ext4"])
+@pytest.mark.parametrize("kind", ["raw", "ext4", "xfs"])
 def test_snapshots_one_after_the_other_are_found_broken(
     backend: Backend, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

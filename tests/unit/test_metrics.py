@@ -82,6 +82,7 @@ def full() -> Metrics:
     metrics.call_began()
     metrics.call_ended("/csi.v1.Identity/Probe", "OK", 0.1)
     metrics.command_ended("/usr/sbin/lvm", 5, 0.1)
+    metrics.cut_ended("fast", "done", 0.004)
     metrics.show_nodes(Known())
     metrics.show_expiry(lambda: datetime(2030, 1, 1, tzinfo=UTC))
     reconciles = Reconciles(metrics)
@@ -184,6 +185,16 @@ def test_which_nodes_are_connected_and_when_the_certificate_expires() -> None:
     called = {"node": "n1", "method": "/csi.v1.Controller/GetCapacity", "code": "OK"}
     assert of(samples, "hearth_node_calls_total", **called) == 7
     assert of(samples, "hearth_certificate_expiry_timestamp_seconds") == 1893456000
+
+
+def test_the_pause_of_a_cut_is_told_where_there_was_one() -> None:
+    metrics = full()
+    metrics.cut_ended("fast", "aborted", None)
+    samples = scrape(metrics)
+    assert of(samples, "hearth_group_cuts_total", backend="fast", result="done") == 1
+    assert of(samples, "hearth_group_cuts_total", backend="fast", result="aborted") == 1
+    assert of(samples, "hearth_group_cut_pause_seconds_bucket", backend="fast", le="0.005") == 1
+    assert of(samples, "hearth_group_cut_pause_seconds_count", backend="fast") == 1
 
 
 def test_orphans_are_counted_by_backend_node_and_kind() -> None:

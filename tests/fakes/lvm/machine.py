@@ -92,7 +92,8 @@ class FakeLvm:
         """A command that was killed while the device of what it changes was suspended."""
         name = words.read(tuple(argv)).operands[0].partition("/")[2]
         with self.moved:
-            self.device(self.lv(name)).suspended = True
+            device = self.device(self.lv(name))
+            device.suspended = device.waits = True
             self.moved.notify_all()
         return Result(tuple(argv), -9, "", "")
 

@@ -93,7 +93,7 @@ class Process:
     def machine(self) -> Machine:
         """This process as the driver's machine."""
         headers = partial(Header, self)
-        return Machine(kernel=self, blocks=self, headers=headers, cutter=self.cut)
+        return Machine(kernel=self, blocks=self, headers=headers, cutter=self.cut, moment=0.01)
 
     def die_after_this(self) -> None:
         """To be called meanwhile: the event that begins now is the last one."""
@@ -291,5 +291,5 @@ class Header:
 
 def _told(device: Device) -> devicemapper.Device:
     return devicemapper.Device(
-        device.name, device.uuid, device.opened, device.suspended, device.path
+        device.name, device.uuid, device.opened, device.suspended, device.path, device.waits
     )

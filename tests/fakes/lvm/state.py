@@ -65,6 +65,8 @@ class Device:
     path: Path
     opened: int = 0
     suspended: bool = False
+    waits: bool = False
+    """Whether another table waits: whoever suspended it was LVM."""
 
 
 @dataclass(slots=True, eq=False)

@@ -119,6 +119,21 @@ def test_the_name_is_taken_with_other_parameters(three: Bench) -> None:
     assert cut(three, ids, parameters={CREATED: "nightly"}) == made
 
 
+def test_cuts_are_counted_by_what_came_of_them(three: Bench) -> None:
+    ids = volumes(three)
+    cut(three, ids)
+    cut(three, ids)
+    with refused("FAILED_PRECONDITION"):
+        cut(three, [*ids, *volumes(three, "s", **{LAYOUT: "striped"})], "later")
+    page = three.app.metrics.page().decode()
+    for told in (
+        'hearth_group_cuts_total{backend="fast",result="done"} 1.0',
+        'hearth_group_cuts_total{backend="fast",result="refused"} 1.0',
+        'hearth_group_cut_pause_seconds_count{backend="fast"} 1.0',
+    ):
+        assert told in page
+
+
 def test_what_cannot_be_cut_together_is_a_failed_precondition(three: Bench) -> None:
     here, there = volumes(three, "a"), volumes(three, "b", backend="other")
     with refused("FAILED_PRECONDITION", f"{here[0]} on backend 'fast'", f"{there[0]} on backend"):

@@ -327,6 +327,17 @@ def test_a_member_cannot_go_alone(lvm: FakeLvm) -> None:
         assert one.driver.get_group_snapshot(made.id) == made
 
 
+def test_a_volume_is_released_after_its_group_snapshots(lvm: FakeLvm) -> None:
+    """A member can neither be deleted nor released, so it must not be said to do that."""
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        made = cut(one, ids)
+        with pytest.raises(InUse, match=f"delete {made.id} first"):
+            one.driver.unmanage(ids[0], None)
+        one.driver.delete_group_snapshot(made.id)
+        one.driver.unmanage(ids[0], None)
+
+
 def test_a_member_that_is_read_holds_all(lvm: FakeLvm) -> None:
     with life(lvm, **OPTIONS) as one:
         made = cut(one, filled(one))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.backends import Backend
-from drivers.errors import Absent, Invalid, Unavailable
+from drivers.errors import Absent, Busy, Invalid, Unavailable
 from drivers.lvm import names
 from drivers.model import Volume, VolumeId
 from tests.fakes.lvm import FakeLvm, Process
@@ -27,7 +27,7 @@ def active(lvm: FakeLvm, **options: Any) -> Volume:
 
 def test_a_suspended_volume_is_refreshed(lvm: FakeLvm) -> None:
     device = lvm.device(lvm.object(active(lvm).id))
-    device.suspended = True
+    device.suspended = device.waits = True
     with life(lvm) as alive:
         assert not device.suspended
         assert [what.split()[1:4] for what in alive.process.changes] == [
@@ -48,16 +48,34 @@ def test_what_no_refresh_reaches_is_resumed_as_it_is(lvm: FakeLvm) -> None:
 
 
 def test_the_devices_of_other_groups_are_not_touched(lvm: FakeLvm) -> None:
-    other = Device("other-v", "LVM-" + "z" * 64, lvm.directory / "none", suspended=True)
-    lvm.state.devices[other.uuid] = other
+    others = [
+        Device(name, f"LVM-{letter * 64}", lvm.directory / "none", suspended=True)
+        for name, letter in (("other-v", "y"), ("vg--a-v", "z"))
+    ]
+    lvm.state.devices.update((each.uuid, each) for each in others)
     with life(lvm):
-        assert other.suspended
+        assert all(each.suspended for each in others)
+
+
+def test_what_a_cut_left_suspended_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
+    """A host's LVM that waits for it holds the lock that a report needs."""
+    device = lvm.device(lvm.object(active(lvm).id))
+    device.suspended = True
+    process = Process(lvm)
+
+    def stand_still(what: str) -> None:
+        if what.startswith("lvm") and device.suspended:
+            raise Busy("it waits for a suspended device")
+
+    process.meanwhile = stand_still
+    with lived(process):
+        assert not device.suspended
 
 
 def test_a_refresh_that_fails_is_followed_by_a_plain_resume(lvm: FakeLvm) -> None:
     lv = lvm.object(active(lvm).id)
     device = lvm.device(lv)
-    device.suspended = True
+    device.suspended = device.waits = True
     process = Process(lvm)
 
     def rename(what: str) -> None:
