@@ -8,7 +8,7 @@ import pytest
 
 from csi.kube.kinds import CLAIM, VOLUME, VOLUME_IMPORT, VOLUME_RELEASE
 from csi.kube.objects import name_for
-from tests.operator.bench import Bench
+from tests.operator.bench import Bench, why
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -66,3 +66,12 @@ def test_what_is_in_work_ends_before_the_operator_does(idle: Bench) -> None:
     assert idle.node.asked == asked
     conditions = (idle.api.get(VOLUME_IMPORT, "slow") or {}).get("status", {}).get("conditions", [])
     assert [each["type"] for each in conditions if each["status"] == "True"][:1] == ["Checked"]
+
+
+def test_in_a_large_cluster_too_a_node_that_is_none_is_told(idle: Bench) -> None:
+    others = [f"node-{number:02}-of-a-name-that-is-as-long-as-clouds-like" for number in range(50)]
+    idle.bring_in("astray", "astray", node="nobody")
+    idle.start(*[f"--node={each}=127.0.0.1:1" for each in others])
+    said = why(idle.until(VOLUME_IMPORT, "astray", "Pending NodeUnavailable"))
+    assert said.startswith("no Hearth runs on node nobody")
+    assert "and 41 more" in said

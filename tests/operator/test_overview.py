@@ -95,3 +95,5 @@ def test_an_overview_that_has_ended_is_not_alive(plane: Plane) -> None:
     assert broken.alive()
     broken.start()
     eventually(lambda: not broken.alive())
+    # What ended it is told to pytest by its thread, and to this test.
+    broken.close()
