@@ -117,10 +117,14 @@ class Members:
     def sync(self) -> None:
         """Store what is dirty, so that there is little of it when writers wait."""
         for descriptor in (*self._mounted, *self._frozen):
-            if LIBC.syncfs(descriptor):
-                raise OSError(ctypes.get_errno(), "syncfs")
+            _sync(descriptor)
         for descriptor in self._raw:
             os.fsync(descriptor)
+
+    def sync_frozen(self) -> None:
+        """Once more what a freeze would write while writers wait: short, since `sync` was just done."""
+        for descriptor in self._frozen:
+            _sync(descriptor)
 
     def freeze(self, kernel: Kernel) -> None:
         """Freeze what must be; raises `Failed` for what somebody else has frozen."""
@@ -144,6 +148,11 @@ class Members:
                 well.append(_did(kernel.thaw, descriptor, unless=errno.EINVAL))
                 self._ours[number] = 0
         return all(well)
+
+
+def _sync(descriptor: int) -> None:
+    if LIBC.syncfs(descriptor):
+        raise OSError(ctypes.get_errno(), "syncfs")
 
 
 def _did(call: Callable[[T], None], what: T, unless: int = 0) -> bool:
@@ -231,6 +240,7 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
     """All snapshots, of one moment; for how many seconds writers were held, and the moment."""
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
+    members.sync_frozen()
     # No page of ours may have to be read from what is suspended; those of the guardian are the same.
     LIBC.mlockall(MCL_CURRENT)
     guardian = Guardian(kernel, members, limit)
