@@ -12,6 +12,7 @@ from pathlib import Path
 
 from csi.node.filesystems.btrfs import superblock
 from drivers.compliance.writers import broken
+from drivers.errors import Busy
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm import devicemapper
 from drivers.model import MIB, Connection, Snapshot, SnapshotSpec, Volume
@@ -20,6 +21,7 @@ from tests.integration.lvm.bench import VG, Backend, sh
 SIZES = {"raw": 16 * MIB, "ext4": 64 * MIB, "xfs": 320 * MIB, "btrfs": 256 * MIB}
 WRITER = Path(__file__).with_name("writer.py")
 RAW = "raw"
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,14 @@ def written(members: Sequence[Member]) -> Iterator[None]:
 
 
 def cut(backend: Backend, members: Sequence[Member], name: str) -> GroupSnapshot:
-    """All at one moment."""
+    """All at one moment; asked again if it was broken off, which a machine that does much else may cause."""
     ids = tuple(each.volume.id for each in members)
-    return backend.driver.create_group_snapshot(GroupSnapshotSpec(name, ids))
+    for _ in range(TRIES):
+        try:
+            return backend.driver.create_group_snapshot(GroupSnapshotSpec(name, ids))
+        except Busy as error:
+            print(error, flush=True)
+    raise AssertionError(f"{TRIES} cuts in a row were broken off")
 
 
 def one_by_one(backend: Backend, members: Sequence[Member], name: str) -> list[Snapshot]:
