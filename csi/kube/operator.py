@@ -51,6 +51,9 @@ class Operator:
 
     def start(self) -> None:
         """Begin; that the API is away delays only."""
+        if not log.isEnabledFor(logging.DEBUG):
+            # It has a line for every event of every object; what came of a look is told by `turns`.
+            logging.getLogger("kopf.objects").setLevel(logging.WARNING)
         self._thread.start()
 
     def stop(self, grace: float) -> bool:

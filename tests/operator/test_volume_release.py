@@ -47,13 +47,13 @@ def test_a_claim_that_a_pod_uses_is_not_released(served: Bench) -> None:
 
 
 def test_a_volume_with_snapshots_is_not_released(served: Bench) -> None:
-    imported(served, "kept")
-    handle = served.node.lvs["kept"].id
-    served.node.add("kept-snap", origin="kept", id="BACKEND1.snap", owner="x")
-    served.let_go("kept", "kept")
-    served.until(VOLUME_RELEASE, "kept", "Refused HasSnapshots")
-    assert served.node.lvs["kept"].id == handle
-    assert served.claim("kept")["status"]["phase"] == "Bound"
+    imported(served, "snapped")
+    handle = served.node.lvs["snapped"].id
+    served.node.add("snapped-snap", origin="snapped", id="BACKEND1.snap", owner="x")
+    served.let_go("snapped", "snapped")
+    served.until(VOLUME_RELEASE, "snapped", "Refused HasSnapshots")
+    assert served.node.lvs["snapped"].id == handle
+    assert served.claim("snapped")["status"]["phase"] == "Bound"
 
 
 def test_a_release_that_is_deleted_in_time_changes_nothing(served: Bench) -> None:

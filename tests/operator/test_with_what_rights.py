@@ -13,6 +13,8 @@ from tests.unit.chart import template
 
 pytestmark = pytest.mark.timeout(60)
 
+RARELY = {Right("hearth-csi.io", "backends", "get")}
+"""What somebody else has made between a list and a creation is read."""
 ELSEWHERE = {"endpointslices"}
 """Tests tell the operator where nodes are. In a cluster it is told by these, which `tests/e2e` uses."""
 
@@ -29,5 +31,5 @@ def granted() -> Iterator[Right]:
 def test_every_right_is_used(plane: Plane, request: pytest.FixtureRequest) -> None:
     alone = {each.path for each in request.session.items} == {request.path}
     used = set(plane.asked())
-    unused = {each for each in granted() if each.what not in ELSEWHERE} - used
+    unused = {each for each in granted() if each.what not in ELSEWHERE} - used - RARELY
     assert alone or sorted(unused) == []
