@@ -32,7 +32,7 @@ PAUSES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 Backends = Callable[[], Iterable[tuple[str, VolumeStats]]]
 """Gives each backend's name and state, from memory. Must not raise: ``unhealthy`` is for that."""
 
-Values = Callable[[], Mapping[tuple[str, ...], int]]
+Values = Callable[[], Mapping[tuple[str, ...], float]]
 """Gives numbers by the values of their labels, from memory."""
 
 
@@ -163,12 +163,9 @@ class Metrics:
 
     def show_expiry(self, expires: Callable[[], datetime]) -> None:
         """From now on every scrape tells when this process's certificate expires."""
-        gauge = prometheus.Gauge(
-            "hearth_certificate_expiry_timestamp_seconds",
-            "When the certificate in use expires, in seconds since 1970.",
-            registry=self.registry,
-        )
-        gauge.set_function(lambda: expires().timestamp())
+        text = "When the certificate in use expires, in seconds since 1970."
+        name = "hearth_certificate_expiry_timestamp_seconds"
+        self.show(name, text, (), lambda: {(): expires().timestamp()})
 
     def show_nodes(self, nodes: Nodes) -> None:
         """From now on every scrape tells which ``nodes`` are connected, and what they were asked."""
