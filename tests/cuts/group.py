@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from csi.node.devices import Device
 from csi.node.filesystems.btrfs import superblock
 from drivers.compliance.writers import broken
 from drivers.errors import Busy
@@ -147,8 +148,9 @@ def _replayed(path: Path) -> None:
 
 def _renamed(path: Path) -> None:
     """A copy of a btrfs cannot be mounted beside it under the same UUID, and must have no log for another."""
-    with path.open("rb") as device:
-        assert superblock(device.fileno()).log_root == 0
+    with path.open("rb") as file:
+        device = Device(path, file.fileno(), (0, 0), 0)
+        assert superblock(device).log_root == 0
     sh("btrfstune", "-m", str(path))
 
 
