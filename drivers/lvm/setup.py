@@ -29,6 +29,7 @@ def wake(group: VolumeGroup, moment: float) -> None:
         for device in _held(group):
             if device in held:
                 log.warning("device %s was left suspended", device.name)
+                group.step(f"resume {device.name}")
                 group.resume(device)
 
 

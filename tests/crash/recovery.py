@@ -37,15 +37,16 @@ def scenarios() -> Iterator[Scenario]:
     """All of them."""
     for pool in (False, True):
         kind = "thin" if pool else "thick"
-        yield Scenario(
-            f"{kind}: start with a frozen device",
-            nothing,
-            is_source,
-            filled,
-            frozen,
-            pool,
-            cold=True,
-        )
+        for left, way in (("frozen", frozen), ("half changed", half_changed)):
+            yield Scenario(
+                f"{kind}: start with a {left} device",
+                nothing,
+                is_source,
+                filled,
+                way,
+                pool,
+                cold=True,
+            )
     yield _after("a revert", revert, is_reverted, changed, MERGE)
     half = _after("half a merge", revert, is_reverted, changed, MERGE)
     yield replace(half, meanwhile=begin_merge)
@@ -62,13 +63,25 @@ def _after(what: str, call: Act, verify: Act, prepare: Act, dies_at: str) -> Sce
     return Scenario(f"thick: start after {what}", call, verify, prepare, cold=True, dies_at=dies_at)
 
 
+def half_changed(node: Node) -> None:
+    """A program of LVM was killed while it changed the device: it is suspended, and a table waits."""
+    name = _source(node)
+    table = Host()(["dmsetup", "table", name]).stdout.strip()
+    Host()(["dmsetup", "load", name, "--table", table])
+    Host()(["dmsetup", "suspend", name])
+
+
 def frozen(node: Node) -> None:
-    """A program of LVM was killed while it changed the device: it is suspended."""
-    volume = node.volume("source")
-    connection = node.driver.initialize_connection(volume.id)
+    """A cut and its guardian were killed: the device is suspended."""
+    Host()(["dmsetup", "suspend", _source(node)])
+
+
+def _source(node: Node) -> str:
+    """The name of the source's device."""
+    connection = node.driver.initialize_connection(node.volume("source").id)
     device = devicemapper.device(connection.dm_uuid)
     assert device is not None
-    Host()(["dmsetup", "suspend", device.name])
+    return device.name
 
 
 def is_source(node: Node) -> None:

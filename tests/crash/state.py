@@ -7,6 +7,7 @@ extents, mounts and files. That is "exactly one object" and "nothing leaked" at 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.crash.content import look, stale
 from tests.crash.node import NOBODY, Home
 
 NEW = "new"
+MADE_UP = re.compile(r"(?<=^cut-)[0-9a-f]{32}$")
+"""What the name of a member of a group snapshot ends with: nothing that stands anywhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,20 @@ def state(home: Home, ids: Mapping[str, str] = NOBODY) -> State:
 def _ids(group: Group) -> set[str]:
     """Of everything that has one: what is on the volumes, and what is in tags of the group."""
     cuts = {lv.tag(names.CUT) for lv in group.lvs.values()}
-    groups = {tag.removeprefix(names.GROUP).partition(":")[0] for tag in group.tags}
+    groups = {
+        tag.removeprefix(names.GROUP).partition(":")[0]
+        for tag in group.tags
+        if tag.startswith(names.GROUP)
+    }
     return {lv.object_id for lv in group.lvs.values()} | cuts | groups
 
 
 def _line(lv: Lv, fresh: set[str]) -> str:
     fields = {**names.unpack(lv.tags), "created": ""}
-    tags = sorted(lv.tags - names.packed(lv.tags))
-    told = f"{lv.name} {lv.type} {lv.size} of {lv.origin or '-'} {tags} {sorted(fields.items())}"
+    kept = lv.tags - names.packed(lv.tags)
+    tags = sorted(tag for tag in kept if not tag.startswith(names.CUT_AT))
+    name = MADE_UP.sub(NEW, lv.name)
+    told = f"{name} {lv.type} {lv.size} of {lv.origin or '-'} {tags} {sorted(fields.items())}"
     return _masked(told, fresh)
 
 

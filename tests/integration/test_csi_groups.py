@@ -10,6 +10,8 @@ from tests.integration.calls import again, refusal
 from tests.integration.served import Served
 from tests.integration.test_csi_lvm import DATA, SIZE, holds, run
 
+KINDS = ("ext4", "btrfs")
+"""One that is frozen and one that is not; xfs as well would be more than the pool may promise."""
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 
@@ -22,7 +24,7 @@ def cut(served: Served, *volume_ids: str) -> pb.VolumeGroupSnapshot:
 
 
 def test_published_filesystems_are_frozen_together_and_restored_larger(served: Served) -> None:
-    pods = {kind: run(served, kind, SIZE[kind], "thin", kind) for kind in SIZE}
+    pods = {kind: run(served, kind, SIZE[kind], "thin", kind) for kind in KINDS}
     for pod in pods.values():
         files.write(pod.path, "first", DATA)
     made = cut(served, *(pod.id for pod in pods.values()))
