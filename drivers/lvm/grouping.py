@@ -46,12 +46,14 @@ class Grouping(interface.VolumeDriver, interface.SnapshotDriver, interface.Group
         if strangers := sorted(volumes.keys() - members):
             raise Invalid(f"snapshots {', '.join(strangers)} are no members of {source}")
         with ExitStack() as undo:
-            made = [self._made(snapshot_id, spec, undo) for snapshot_id, spec in volumes.items()]
+            made = [
+                self._restored(snapshot_id, spec, undo) for snapshot_id, spec in volumes.items()
+            ]
             group = self.create_group(name, [each.id for each in made])
             undo.pop_all()
             return group
 
-    def _made(self, snapshot_id: SnapshotId, spec: VolumeSpec, undo: ExitStack) -> Volume:
+    def _restored(self, snapshot_id: SnapshotId, spec: VolumeSpec, undo: ExitStack) -> Volume:
         if (found := self.find_volume(spec.name)) is not None:
             return found
         volume = self.create_volume_from_snapshot(spec, snapshot_id)
