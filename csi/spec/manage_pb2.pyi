@@ -1126,7 +1126,9 @@ class SnapshotGroupRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     group_id: builtins.str
     name: builtins.str
-    """The name of the group snapshot: the key of idempotency."""
+    """The name of the group snapshot. One of that name and of the same volumes is returned as it is;
+    ALREADY_EXISTS if it is of others, as after a change of the group.
+    """
     def __init__(
         self,
         *,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import count, pairwise
 
 from drivers.compliance.bench import PATIENCE, write_device
 from drivers.model import Connection
@@ -19,23 +19,40 @@ NUMBER = 4096
 """The bytes that are written at once: a block of every device."""
 
 
+Place = tuple[Connection, int]
+"""A device and the byte of it to write at."""
+
+
 @contextmanager
 def moving(connection: Connection) -> Iterator[None]:
     """A user who, for the block, writes one number after the other at the begin and then at the end."""
+    with _writing([(connection, 0), (connection, connection.size - NUMBER)]):
+        yield
+
+
+@contextmanager
+def ordered(connections: Sequence[Connection]) -> Iterator[None]:
+    """For the block, somebody writes one number after the other, each to all devices in their order."""
+    with _writing([(each, 0) for each in connections]):
+        yield
+
+
+@contextmanager
+def _writing(places: Sequence[Place]) -> Iterator[None]:
     begun, stop = threading.Event(), threading.Event()
 
     def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            for at in (0, connection.size - NUMBER):
+        for number in count(1):
+            for connection, at in places:
                 write_device(connection, number.to_bytes(NUMBER, "big"), at)
             begun.set()
+            if stop.is_set():
+                return
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        begun.wait(PATIENCE)
+        assert begun.wait(PATIENCE), "nothing could be written: there is no order to be seen"
         yield
     finally:
         stop.set()
@@ -46,29 +63,6 @@ def torn(content: bytes) -> bool:
     """Whether this copy of what a moving user wrote shows two moments: an end that is ahead of its begin."""
     begin, end = (int.from_bytes(part, "big") for part in (content[:NUMBER], content[-NUMBER:]))
     return begin - end not in (0, 1)
-
-
-@contextmanager
-def ordered(connections: Sequence[Connection]) -> Iterator[None]:
-    """For the block, somebody writes one number after the other, each to all devices in their order."""
-    begun, stop = threading.Event(), threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            for each in connections:
-                write_device(each, number.to_bytes(NUMBER, "big"))
-            begun.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        begun.wait(PATIENCE)
-        yield
-    finally:
-        stop.set()
-        writer.join()
 
 
 def number(content: bytes) -> int:

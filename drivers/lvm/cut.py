@@ -11,9 +11,8 @@ and the pool is told to snapshot each. A write that was acknowledged on one volu
 suspended, so it is in its snapshot; one that was begun after that, on any other, waits. Then all go on.
 
 Filesystems are not frozen but synced before, and before the lock is taken, as that may take long: freezing
-them would flush, while writers wait, whatever is
-dirty at that moment. The image is what a power cut leaves. Only btrfs must be frozen, since a copy of it
-needs a superblock without a log.
+them would flush, while writers wait, whatever is dirty at that moment. The image is what a power cut leaves.
+Only btrfs must be frozen, since a copy of it needs a superblock without a log.
 
 A process of its own, because a device that is suspended stays so when the process that did it dies. Before
 the first one is suspended it forks a guardian, which lives in a session of its own and lets everything go on
@@ -241,7 +240,7 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
     members.sync_frozen()
-    # No page of ours may have to be read from what is suspended; those of the guardian are the same.
+    # No page of ours may have to be read from what is suspended. The guardian locks its own.
     LIBC.mlockall(MCL_CURRENT)
     guardian = Guardian(kernel, members, limit)
     began = time.monotonic()

@@ -24,9 +24,8 @@ class Unfinished:
     def __init__(self, group: VolumeGroup) -> None:
         self._group = group
         self._later = Later("lvm-cuts", self.recover)
-        self._doubtful: set[str] = (
-            set()
-        )  # UUIDs of devices of which nobody knows whether they go on
+        # UUIDs of devices of which nobody knows whether they go on.
+        self._doubtful: set[str] = set()
 
     def close(self) -> None:
         """Leave what is left to the next process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -29,7 +30,9 @@ def granted() -> Iterator[Right]:
 
 
 def test_every_right_is_used(plane: Plane, request: pytest.FixtureRequest) -> None:
-    alone = {each.path for each in request.session.items} == {request.path}
+    ran = {each.path for each in request.session.items}
+    if not ran >= set(Path(__file__).parent.glob("test_*.py")):
+        return  # a part of the tests tells nothing of what is not used
     used = set(plane.asked())
     unused = {each for each in granted() if each.what not in ELSEWHERE} - used - RARELY
-    assert alone or sorted(unused) == []
+    assert sorted(unused) == []

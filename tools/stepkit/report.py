@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from tools.stepkit.runner import Ended, Outcome
 
 SLOWEST = 25
+"""How many tests are named, those that took longest."""
 MESSAGE = 300
 """Characters of a failure's message that are repeated at the end."""
 
