@@ -24,7 +24,7 @@ STORAGE = "registry.k8s.io/sig-storage"
 TESTS = "registry.k8s.io/e2e-test-images"
 SIDECARS = ("csi-provisioner", "csi-resizer", "csi-snapshotter", "snapshot-controller")
 BUSYBOX = Path("/bin/busybox")
-DD = Path("/bin/dd")
+DD, SHELL = Path("/bin/dd"), Path("/bin/sh")
 LIBRARY = re.compile(r"(/\S+) \(0x")
 """A file in the output of ldd."""
 FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/tmp")
@@ -60,8 +60,14 @@ def wanted(layout: Layout) -> list[Image]:
         *(_of_program(layout, name, f"{STORAGE}/{name}:{versions[name]}") for name in SIDECARS),
         Image(f"{TESTS}/busybox:1.37.0-1", arguments=("sh",), has_shell=True),
         replace(agnhost, arguments=("pause",), has_shell=True),
-        # Kubernetes' storage tests only start a shell in these two, and the first needs GNU's dd.
-        Image(f"{TESTS}/glibc-dns-testing:2.0.0", arguments=("sh",), has_shell=True, linked=(DD,)),
+        # Kubernetes' storage tests only start a shell in these two, and the first needs GNU's dd: and so
+        # a shell that is not busybox's, which takes its own dd before any other.
+        Image(
+            f"{TESTS}/glibc-dns-testing:2.0.0",
+            arguments=("sh",),
+            has_shell=True,
+            linked=(DD, SHELL),
+        ),
         Image(f"{TESTS}/nginx:1.15-4", arguments=("sh",), has_shell=True),
     ]
 
