@@ -163,6 +163,12 @@ def test_requests_that_lack_something_or_name_nothing(three: Bench) -> None:
     with refused("NOT_FOUND"):
         get(three, "aaa.moment-999999")
     delete(three, "aaa.moment-999999")
+
+
+def test_the_deletion_policy_of_a_class_is_no_matter_for_a_driver(three: Bench) -> None:
+    ids = volumes(three)
+    made = cut(three, ids, parameters={CREATED: "db", "deletionPolicy": "Delete"})
+    assert len(made.snapshots) == len(ids)
     delete(three, "no id at all")
 
 
