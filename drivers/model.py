@@ -190,6 +190,8 @@ class SnapshotSpec:
 class Snapshot:
     """A snapshot that exists. ``size`` is the least size in bytes of a volume made from it.
 
+    ``requested`` is what to ask for at least: less than ``size`` if the source was asked for less than it
+    has, and asking for as much again is rounded up to as much. 0 stands for ``size``.
     ``created`` is aware, and the same on every read. ``content`` is what the source held at the cut.
     ``usable`` is false once it can no longer be read correctly (an overflown COW area).
     ``group_snapshot_id`` is that of the group snapshot which it is a member of, and goes with.
@@ -205,6 +207,7 @@ class Snapshot:
     usable: bool = True
     adopted: Adoption | None = None
     group_snapshot_id: GroupSnapshotId | None = None
+    requested: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ def snapshot(record: Snapshot) -> pb.Snapshot:
     return pb.Snapshot(
         snapshot_id=record.id,
         source_volume_id=record.volume_id,
-        size_bytes=record.size,
+        # Kubernetes lets nobody restore into a claim that asks for less, not even into one like the source's.
+        size_bytes=record.requested or record.size,
         creation_time=created,
         ready_to_use=record.usable,
         group_snapshot_id=record.group_snapshot_id or "",

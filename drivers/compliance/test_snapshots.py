@@ -114,6 +114,19 @@ def test_restoring_twice_gives_the_same_volume(bench: Bench) -> None:
     assert len(bench.driver.list_volumes()) == 2
 
 
+@checks("create_volume_from_snapshot", "create_snapshot")
+def test_what_its_source_was_asked_for_is_enough_for_a_restore(bench: Bench) -> None:
+    volume = bench.create(size=SIZE - 1)
+    bench.write(volume.id, pattern(1, volume.size))
+    snapshot = bench.snapshot(volume)
+    assert snapshot.requested in (0, SIZE - 1)
+    restored = restore(bench, snapshot, size=snapshot.requested or snapshot.size)
+    assert restored.size >= snapshot.size == volume.size
+    assert bench.read(restored.id)[: volume.size] == pattern(1, volume.size)
+    bench.driver.extend_volume(volume.id, 2 * SIZE)
+    assert not bench.snapshot(volume, "grown").requested
+
+
 @checks("create_volume_from_snapshot")
 def test_a_restore_may_be_larger_and_ends_with_zeros(bench: Bench) -> None:
     volume = filled(bench)

@@ -57,6 +57,7 @@ def snapshot_record(spec: SnapshotSpec, origin: VolumeRecord) -> SnapshotRecord:
         volume_id=spec.volume_id,
         created=datetime.now(UTC),
         labels=dict(spec.labels),
+        requested=origin.requested,
     )
 
 
@@ -92,4 +93,5 @@ def snapshot(backend_id: str, entry: Entry[SnapshotRecord]) -> Snapshot:
         content=record.content,
         properties=record.properties,
         labels=record.labels,
+        requested=record.requested if 0 < entry.size - record.requested < ALIGNMENT else 0,
     )

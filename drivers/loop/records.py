@@ -35,8 +35,9 @@ class VolumeRecord(Record, frozen=True, kw_only=True):
 
 
 class SnapshotRecord(Record, frozen=True, kw_only=True):
-    """``volume_id`` is the full id of the volume it was cut from."""
+    """``volume_id`` is the full id of the volume it was cut from, ``requested`` what that was asked for."""
 
     volume_id: str
     created: datetime
     labels: dict[str, str]
+    requested: int = 0

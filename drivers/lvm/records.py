@@ -131,6 +131,7 @@ def _snapshot_fields(labels: Mapping[str, str], volume: Volume) -> dict[str, str
         "content": volume.content.value,
         "volume": volume.id,
         "size": str(volume.size),
+        "requested": str(volume.requested),
         "labels": json.dumps(dict(labels), sort_keys=True) if labels else "",
         **of_properties(volume.properties),
     }
@@ -240,10 +241,12 @@ def snapshot(group: Group, lv: Lv, *, usable: bool) -> Snapshot:
     """
     fields = lv.fields
     with _legible(group, lv):
+        size, requested = int(fields["size"]), int(fields.get("requested", 0))
         return Snapshot(
             id=SnapshotId(f"{group.id}.{lv.object_id}"),
             volume_id=VolumeId(fields["volume"]),
-            size=int(fields["size"]),
+            size=size,
+            requested=requested if 0 < size - requested < group.extent else 0,
             created=datetime.fromisoformat(lv.tag(names.CUT_AT) or fields["created"]),
             content=Content(fields["content"]),
             properties=properties(fields),

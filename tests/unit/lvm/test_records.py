@@ -94,6 +94,20 @@ def test_a_snapshot_comes_back_with_its_moment_and_its_labels(
     assert names.CREATING in made
 
 
+@pytest.mark.parametrize(
+    ("asked", "size", "told"),
+    [(MIB - 1, MIB, MIB - 1), (MIB, MIB, 0), (MIB, 8 * MIB, 0)],
+    ids=["rounded", "exact", "grown"],
+)
+def test_a_snapshot_tells_what_to_ask_for_again(asked: int, size: int, told: int) -> None:
+    spec = VolumeSpec("v", SizeRange(asked))
+    tags = records.volume_tags("1", spec, Shape(Layout.LINEAR), Content.BLANK, None)
+    volume = replace(records.volume(GROUP, lv("v", tags)), size=size)
+    made = records.snapshot_tags("2" * 32, SnapshotSpec("s", volume.id), volume, datetime.now(UTC))
+    snapshot = records.snapshot(GROUP, lv("s", made), usable=True)
+    assert (snapshot.size, snapshot.requested) == (size, told)
+
+
 def tagged(object_id: str, kind: str = "volume", *marks: str) -> list[str]:
     return [f"{names.ID}{object_id}", *names.pack({"kind": kind, "content": "blank"}), *marks]
 
