@@ -59,6 +59,14 @@ class Link:
         """Whether the backend is among those that the node told last."""
         return backend_id in self.ids
 
+    def names(self, backend: str) -> bool:
+        """Whether a backend of that name is among those that the node told last."""
+        return self.told is not None and any(each.name == backend for each in self.told.backends)
+
+    def lacks(self, backend: str) -> bool:
+        """Whether the node is known not to have a backend of that name; "": whichever it has will do."""
+        return bool(backend) and self.told is not None and not self.names(backend)
+
     def room(self, backend: str) -> int:
         """The bytes that are free, as told last, in the backend of that name; "": in all together."""
         if self.told is None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from csi.controller.convert import require, source
 from csi.controller.parameters import BACKEND
 from csi.router.link import Link
+from csi.router.names import some
 from csi.router.nodes import Nodes
 from csi.rpc.status import Answered, is_exhausted
 from csi.spec import csi_pb2 as pb
@@ -46,7 +47,8 @@ class Placing:
         candidates = self._candidates(request, wanted)
         if len(candidates) > 1 and (begun := self._begun(request.name, candidates)):
             return begun.peer.forward(CREATE, raw)
-        return _first_with_room(candidates, raw)
+        able = self._able(candidates, request.parameters.get(BACKEND, ""))
+        return _first_with_room(able, raw)
 
     def _wanted(self, requirement: pb.TopologyRequirement) -> Sequence[str]:
         """The nodes asked for, the most wanted first; none if it does not matter."""
@@ -81,6 +83,21 @@ class Placing:
         backend = request.parameters.get(BACKEND, "")
         everywhere = self.nodes.everywhere()
         return sorted(everywhere, key=lambda link: link.room(backend), reverse=True)
+
+    def _able(self, candidates: Sequence[Link], backend: str) -> Sequence[Link]:
+        """The candidates without those that are known not to have the backend: these refuse for good.
+
+        A name that no node knows is passed on: the first refuses it with a list of those there are. Raises
+        `Exhausted`, which makes the scheduler look elsewhere, if only others have it.
+        """
+        able = [link for link in candidates if not link.lacks(backend)]
+        homes = {link.name for link in self.nodes.known() if link.names(backend)}
+        if able or not homes:
+            return able or candidates
+        raise Exhausted(
+            f"backend {backend!r} is on {some(homes)}, not on {some([link.name for link in candidates])}:"
+            " let the pod be scheduled to a node that has it, or use a StorageClass of another backend"
+        )
 
     def _begun(self, name: str, candidates: Sequence[Link]) -> Link | None:
         """The node that has a volume of that name, finished or begun."""
