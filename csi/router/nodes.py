@@ -127,22 +127,39 @@ class Nodes:
             return claimants[0]
         raise Unavailable(self._nobody(backend_id, object_id))
 
-    def reports(self, backend_id: str) -> bool:
-        """Whether any node that is announced reports the backend, or did before it went away."""
-        self._wait(lambda: self._claimants(backend_id) or self._all_told())
-        with self._changed:
-            return any(each.has(backend_id) for each in self._links.values())
-
     def is_gone(self, object_id: str, lost: Collection[str]) -> bool:
-        """Whether nothing has to be deleted: what is no id of ours, and what of the ``lost`` is not back."""
+        """Whether nothing has to be deleted: what is no id of ours, and what of the ``lost`` is not back.
+
+        A node that is silent may have the backend again, and whoever believed that it has not would leave
+        its volumes behind for ever. So raises `Unavailable`, naming them, until all nodes have told.
+        """
         if not is_id(object_id):
             return True
         backend_id = backend_id_of(object_id)
-        return backend_id in lost and not self.reports(backend_id)
+        return backend_id in lost and not self._reports(backend_id)
 
     def close(self) -> None:
         """Hang up everywhere."""
         self.announce({})
+
+    def _reports(self, backend_id: str) -> bool:
+        self._wait(lambda: self._claimants(backend_id) or self._all_told())
+        # One moment for both questions: a node that is announced anew meanwhile has told nothing.
+        with self._changed:
+            if any(each.has(backend_id) for each in self._links.values()):
+                return True
+            silent = {each.name for each in self.away()} | self._incomplete()
+            if silent or not self._known:
+                who = f"not yet: {some(silent)}" if silent else "the nodes are not known yet"
+                raise Unavailable(
+                    f"backend {backend_id} is in router.lostBackends, and counts as lost when every node"
+                    f" has told what it has ({who}). One that will not come back is to be removed with"
+                    " `kubectl delete node`"
+                )
+            return False
+
+    def _incomplete(self) -> set[str]:
+        return {each.name for each in self._links.values() if not each.complete}
 
     def _claimants(self, backend_id: str) -> Sequence[Link]:
         if self._owners is None:

@@ -200,8 +200,39 @@ def test_a_backend_given_up_counts_as_there_while_its_node_is_only_away(exchange
     with soon(0.1), pytest.raises(Unavailable, match=r"one\.v is on node n1"):
         controller.DeleteVolume(request, request.SerializeToString())
     exchange.announce("n2")
+    with soon(0.1), pytest.raises(Unavailable, match="not yet: n1"):
+        controller.DeleteVolume(request, request.SerializeToString())
+    exchange.now = 301.0
     gone = controller.DeleteVolume(request, request.SerializeToString())
     assert gone == pb.DeleteVolumeResponse()
+
+
+def test_a_backend_given_up_is_lost_when_every_node_has_told(exchange: Exchange) -> None:
+    """A router is restarted to learn what is lost, so that nobody has told it anything at first."""
+    assert exchange.nodes.is_gone("lost.v", {"lost"})
+    exchange.announce("n1", "n2", "n3")
+    with soon(0.1), pytest.raises(Unavailable, match=r"router.lostBackends.*not yet: n3"):
+        exchange.nodes.is_gone("lost.v", {"lost"})
+    exchange.phones["n3"].tells("three", complete=False)
+    eventually(lambda: exchange.connected("n1", "n2", "n3"))
+    with soon(0.1), pytest.raises(Unavailable, match="not yet: n3"):
+        exchange.nodes.is_gone("lost.v", {"lost"})
+    exchange.phones["n3"].tells("three", "lost")
+    eventually(lambda: exchange.nodes.owner("lost.v").name == "n3")
+    assert not exchange.nodes.is_gone("lost.v", {"lost"})
+
+
+def test_a_node_at_a_new_address_is_asked_again_what_it_has(exchange: Exchange) -> None:
+    exchange.nodes.announce({"n1": "elsewhere:1", "n2": "n2:1"})
+    with soon(0.1), pytest.raises(Unavailable, match="not yet: n1"):
+        exchange.nodes.is_gone("one.v", {"one"})
+    exchange.phones["n1"].tells("one")
+    eventually(lambda: not exchange.nodes.is_gone("one.v", {"one"}))
+
+
+def test_before_the_nodes_are_known_nothing_is_lost() -> None:
+    with soon(0.1), pytest.raises(Unavailable, match="the nodes are not known yet"):
+        Nodes(Phone).is_gone("lost.v", {"lost"})
 
 
 def test_a_refusal_of_the_connection_is_part_of_the_message() -> None:
