@@ -9,7 +9,7 @@ from typing import Protocol
 
 from csi.app import version
 from csi.app.identity import plugin
-from csi.app.life import GRACE, App, Status, pages
+from csi.app.life import GRACE, App, Status, health, pages
 from csi.app.nodes import reach
 from csi.controller.group_servicer import announces
 from csi.controller.servicer import announced
@@ -36,6 +36,8 @@ class Discovery(Protocol):
 
     def close(self) -> None: ...
 
+    def alive(self) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -59,6 +61,10 @@ class Fixed:
 
     def close(self) -> None:
         """There is nothing to end."""
+
+    def alive(self) -> bool:
+        """It has told everything."""
+        return True
 
 
 class _Routing:
@@ -98,5 +104,6 @@ def build(
         GroupController(nodes, settings.lost_backends, able=groups),
     ]
     server = Server(UnixSocket(endpoint.path(serving.endpoint)), services, metrics)
-    web = Web(serving.http, pages(metrics, status, "starting")) if serving.http else None
+    shown = {**pages(metrics, status, "starting"), "/healthz": health([discovery, nodes])}
+    web = Web(serving.http, shown) if serving.http else None
     return App([server], web, _Routing(discovery, nodes), status, serving.grace)

@@ -42,6 +42,12 @@ class Work(Protocol):
     def close(self) -> None: ...
 
 
+class Part(Protocol):
+    """What works in threads of its own, and is of no use once they have ended."""
+
+    def alive(self) -> bool: ...
+
+
 @dataclass(slots=True)
 class Status:
     """Whether the process takes calls, for Probe and /readyz."""
@@ -138,3 +144,15 @@ def pages(metrics: Metrics, status: Status, waiting: str) -> Mapping[str, Callab
         "/healthz": lambda: Answer(b"alive\n"),
         "/readyz": ready,
     }
+
+
+def health(parts: Sequence[Part]) -> Callable[[], Answer]:
+    """The page that says whether all of them still work; a process that half works is to be replaced."""
+
+    def alive() -> Answer:
+        if all(each.alive() for each in parts):
+            return Answer(b"alive\n")
+        words = b"a part of this process has ended; the log says why\n"
+        return Answer(words, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return alive

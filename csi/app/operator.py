@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from csi.app import version
 from csi.app.controller import Discovery
-from csi.app.life import GRACE, App, Status, pages
+from csi.app.life import GRACE, App, Part, Status, health, pages
 from csi.app.nodes import reach
 from csi.kube.api import Api
 from csi.kube.events import Events, now
@@ -30,7 +29,7 @@ from csi.kube.world import World
 from csi.metrics import Metrics, Reconciles
 from csi.router.nodes import Nodes
 from csi.settings import ControllerSettings
-from csi.web import Answer, Web
+from csi.web import Web
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -43,12 +42,6 @@ class Serving:
     tls: Path
     http: str | None = None
     grace: float = GRACE
-
-
-class Part(Protocol):
-    """What works in a thread of its own, and is of no use once that has ended."""
-
-    def alive(self) -> bool: ...
 
 
 class _Looking:
@@ -95,7 +88,8 @@ def build(
     reconciles.show(ledger.phases, overview.orphans)
     operator = _operator(world, connect, ledger)
     status = Status(operator.ready)
-    web = _web(serving.http, metrics, status, [operator, overview]) if serving.http else None
+    parts: list[Part] = [operator, overview, discovery, nodes]
+    web = _web(serving.http, metrics, status, parts) if serving.http else None
     return App([operator], web, _Looking(discovery, nodes, overview), status, serving.grace)
 
 
@@ -115,15 +109,3 @@ def _operator(world: World, connect: Callable[[], client.ApiClient], ledger: Led
 
 def _web(http: str, metrics: Metrics, status: Status, parts: Sequence[Part]) -> Web:
     return Web(http, {**pages(metrics, status, "starting"), "/healthz": health(parts)})
-
-
-def health(parts: Sequence[Part]) -> Callable[[], Answer]:
-    """The page that says whether all of them still work; a process that half works is to be replaced."""
-
-    def alive() -> Answer:
-        if all(each.alive() for each in parts):
-            return Answer(b"alive\n")
-        words = b"a part of the operator has ended; the log says why\n"
-        return Answer(words, HTTPStatus.SERVICE_UNAVAILABLE)
-
-    return alive

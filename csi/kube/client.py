@@ -69,32 +69,50 @@ class Informer:
         self._changed = changed
         self._objects: dict[str, Object] = {}
         self._closed = threading.Event()
+        self._pause = PAUSES[0]
+        self._thread = threading.Thread(target=self._run, name="informer", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="informer", daemon=True).start()
+        self._thread.start()
 
     def close(self) -> None:
         """Tell nothing any more."""
         self._closed.set()
 
+    def alive(self) -> bool:
+        """False if its thread has ended and nobody asked it to: then nothing is ever heard again."""
+        return self._thread.is_alive() or self._thread.ident is None or self._closed.is_set()
+
     def _run(self) -> None:
-        pause, longest = PAUSES
         while not self._closed.is_set():
             try:
-                version = self._list()
-                pause = PAUSES[0]
-                while not self._closed.is_set():
-                    began = time.monotonic()
-                    version = self._watch(version)
-                    # One that a proxy ends at once must not become a storm.
-                    self._closed.wait(max(0.0, began + PAUSES[0] - time.monotonic()))
+                self._follow()
             except Stale:
                 continue
             except (client.ApiException, urllib3.exceptions.HTTPError, ValueError) as error:
                 log.warning("the Kubernetes API does not tell: %s", _brief(error))
-                self._closed.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-                pause = min(2 * pause, longest)
+                self._rest()
+            except Exception:  # the border of a thread: without it nothing is heard again
+                log.exception(
+                    "what the Kubernetes API tells could not be taken in; it is asked again"
+                )
+                self._rest()
+
+    def _follow(self) -> None:
+        """List, and watch from there on until that breaks off."""
+        version = self._list()
+        self._pause = PAUSES[0]
+        while not self._closed.is_set():
+            began = time.monotonic()
+            version = self._watch(version)
+            # One that a proxy ends at once must not become a storm.
+            self._closed.wait(max(0.0, began + PAUSES[0] - time.monotonic()))
+
+    def _rest(self) -> None:
+        """Wait, longer each time that it comes to nothing."""
+        self._closed.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        self._pause = min(2 * self._pause, PAUSES[1])
 
     def _list(self) -> str:
         response = self._lists(_preload_content=False, _request_timeout=(CONNECT, SILENCE))

@@ -41,6 +41,10 @@ class Endpoints:
         if self._informer is not None:
             self._informer.close()
 
+    def alive(self) -> bool:
+        """Whether changes are still told."""
+        return self._informer is None or self._informer.alive()
+
 
 def addresses(slices: Mapping[str, Object]) -> dict[str, str]:
     """``HOST:PORT`` of each node's pod.

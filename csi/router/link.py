@@ -50,6 +50,10 @@ class Link:
         if self._thread.is_alive():
             self._thread.join()
 
+    def alive(self) -> bool:
+        """False if its thread has ended and nobody asked it to: then the node is never heard again."""
+        return self._thread.is_alive() or self._closed.is_set()
+
     @property
     def complete(self) -> bool:
         """Whether all backends of the node are among those it told."""
@@ -86,6 +90,9 @@ class Link:
                 self._lose("it hung up")
             except Answered as error:
                 self._lose(str(error))
+            except Exception:  # the border of a thread: without it the node is away for ever
+                log.exception("listening to node %s broke; it is tried again", self.name)
+                self._lose("listening to it broke, see the log of this process")
             self._closed.wait(self._pause)
 
     def _hear(self, told: manage_pb2.WatchBackendsResponse) -> None:

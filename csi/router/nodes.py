@@ -48,10 +48,11 @@ class Nodes:
                 if addresses.get(name) != link.address:
                     self._drop(link)
             for name in sorted(addresses.keys() - self._links.keys()):
-                self._missed.pop(name, None)
                 link = Link(self._connect(name, addresses[name]), self._tell)
-                self._links[name] = link
+                # One that cannot be listened to is not known, so that the next announcement begins it anew.
                 link.start()
+                self._links[name] = link
+                self._missed.pop(name, None)
             self._look_again()
 
     def everywhere(self) -> Sequence[Link]:
@@ -75,6 +76,10 @@ class Nodes:
         """All nodes that are announced, well or not, in the order of their names."""
         with self._changed:
             return [self._links[name] for name in sorted(self._links)]
+
+    def alive(self) -> bool:
+        """Whether every node that is announced is listened to, or tried to be."""
+        return all(each.alive() for each in self.known())
 
     def connected(self) -> Sequence[tuple[str, bool]]:
         """The name of each node that is announced, and whether it answers."""

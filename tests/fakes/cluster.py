@@ -92,6 +92,9 @@ class Announced:
     def close(self) -> None:
         self._cluster.announce = lambda _addresses: None
 
+    def alive(self) -> bool:
+        return True
+
 
 @contextmanager
 def cluster(*names: str) -> Iterator[Cluster]:

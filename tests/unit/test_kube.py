@@ -155,6 +155,57 @@ def test_an_api_that_is_away_is_asked_again(
         endpoints.close()
 
 
+class Failing:
+    """A list of the API that breaks in ways its client does not name, once each, before it works."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        self._failures = list(failures)
+
+    def __call__(self, **manner: Any) -> Any:
+        if self._failures:
+            raise self._failures.pop(0)
+        return self if not manner.get("watch") else Quiet()
+
+    @property
+    def data(self) -> bytes:
+        return b'{"items": [{"metadata": {"name": "a"}}], "metadata": {"resourceVersion": "1"}}'
+
+
+class Quiet:
+    """A watch on which nothing happens."""
+
+    def stream(self, amt: int | None) -> Iterator[bytes]:
+        return iter(())
+
+
+def test_an_informer_goes_on_after_what_nobody_expected(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client reads its token anew now and then, and lets through what that file raises."""
+    monkeypatch.setattr(door, "PAUSES", (0.01, 0.01))
+    told: list[Mapping[str, Any]] = []
+    lists = Failing(OSError("no token"), KeyError("items"), RuntimeError("no new thread"))
+    informer = door.Informer(lists, told.append)
+    informer.start()
+    try:
+        eventually(lambda: told and told[-1].keys() == {"a"})
+        assert caplog.text.count("Traceback") == 3
+        assert "OSError: no token" in caplog.text
+        assert informer.alive()
+    finally:
+        informer.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_informer_whose_thread_has_ended_is_not_alive() -> None:
+    informer = door.Informer(Failing(SystemExit()), lambda _objects: None)
+    assert informer.alive(), "it has not begun"
+    informer.start()
+    eventually(lambda: not informer.alive())
+    informer.close()
+    assert informer.alive()
+
+
 def test_outside_of_a_cluster_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(Unavailable, match="no pod with a service account"):

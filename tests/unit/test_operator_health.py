@@ -1,10 +1,10 @@
-"""The operator's page that says whether it works."""
+"""The page of the controller and the operator that says whether they work."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from csi.app.operator import health
+from csi.app.life import health
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Part:
         return self.works
 
 
-def test_an_operator_with_a_part_that_has_ended_is_not_alive() -> None:
+def test_a_process_with_a_part_that_has_ended_is_not_alive() -> None:
     operator, overview = Part(), Part()
     page = health([operator, overview])
     assert page().status == 200

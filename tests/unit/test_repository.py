@@ -37,6 +37,8 @@ CALLS = {
 MAY_CATCH_EVERYTHING = {
     "csi/rpc/call.py",  # what nobody expected becomes INTERNAL, and the server lives
     "csi/rpc/stream.py",  # the same, for calls that answer with a stream
+    "csi/kube/client.py",  # the loop of the informer: if it ended, no node would ever be heard of again
+    "csi/router/link.py",  # the loop that listens to a node: if it ended, the node would be away for ever
     "drivers/compliance/crash.py",  # a forked child must not unwind into a second test run
 }
 

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from queue import SimpleQueue
+from typing import ClassVar
 
 import grpc
 import pytest
 
+from csi.router.link import Link
 from csi.router.nodes import Nodes
 from csi.router.servicer import Controller
 from csi.rpc.status import Answered
@@ -233,6 +235,50 @@ def test_a_node_at_a_new_address_is_asked_again_what_it_has(exchange: Exchange) 
 def test_before_the_nodes_are_known_nothing_is_lost() -> None:
     with soon(0.1), pytest.raises(Unavailable, match="the nodes are not known yet"):
         Nodes(Phone).is_gone("lost.v", {"lost"})
+
+
+def test_a_node_is_listened_to_again_after_what_nobody_expected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Odd(Phone):
+        failures: ClassVar = [OSError("the certificate cannot be read")]
+
+        def watch(self) -> Iterator[manage_pb2.WatchBackendsResponse]:
+            if self.failures:
+                raise self.failures.pop()
+            return super().watch()
+
+    phone = Odd("n1", "n1:1")
+    link = Link(phone, lambda: None, pause=0.01)
+    link.start()
+    try:
+        phone.tells("one")
+        eventually(lambda: link.has("one"))
+        assert "OSError: the certificate cannot be read" in caplog.text
+        assert link.alive()
+    finally:
+        link.close()
+
+
+def test_a_node_that_cannot_be_listened_to_is_begun_anew_later() -> None:
+    """A process without room for another thread has it later."""
+    troubles = [RuntimeError("can't start new thread")]
+
+    def connect(name: str, address: str) -> Phone:
+        if troubles:
+            raise troubles.pop()
+        return Phone(name, address)
+
+    nodes = Nodes(connect)
+    with pytest.raises(RuntimeError):
+        nodes.announce({"n1": "n1:1"})
+    assert nodes.known() == []
+    nodes.announce({"n1": "n1:1"})
+    try:
+        assert [each.name for each in nodes.known()] == ["n1"]
+        assert nodes.alive()
+    finally:
+        nodes.close()
 
 
 def test_a_refusal_of_the_connection_is_part_of_the_message() -> None:

@@ -61,4 +61,3 @@ def test_a_name_that_no_node_knows_is_refused_with_those_there_are(client: Clien
     for nodes in ((), ("n2", "n1"), ("n2",)):
         with refused("INVALID_ARGUMENT", "'fats' is not a backend of node n", "; allowed: "):
             create(client, "a", "fats", *nodes)
-
