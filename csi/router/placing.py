@@ -43,7 +43,7 @@ class Placing:
         require(request, "name", "volume_capabilities")
         wanted = self._wanted(request.accessibility_requirements)
         if request.HasField("volume_content_source"):
-            return self._at_source(request, wanted).peer.forward(CREATE, raw)
+            return self._at_source(request).peer.forward(CREATE, raw)
         candidates = self._candidates(request, wanted)
         if len(candidates) > 1 and (begun := self._begun(request.name, candidates)):
             return begun.peer.forward(CREATE, raw)
@@ -51,9 +51,14 @@ class Placing:
         return _first_with_room(able, raw)
 
     def _wanted(self, requirement: pb.TopologyRequirement) -> Sequence[str]:
-        """The nodes asked for, the most wanted first; none if it does not matter."""
+        """The nodes asked for, the most wanted first; none if it does not matter.
+
+        CSI: what is preferred must be among what is required, if anything is.
+        """
         requisite = list(self._names(requirement.requisite))
-        preferred = [name for name in self._names(requirement.preferred) if name in requisite]
+        preferred = list(self._names(requirement.preferred))
+        if requirement.requisite:
+            preferred = [name for name in preferred if name in requisite]
         return list(dict.fromkeys([*preferred, *requisite]))
 
     def _names(self, topologies: Sequence[pb.Topology]) -> Iterator[str]:
@@ -61,7 +66,8 @@ class Placing:
             if name := topology.segments.get(self.topology_key):
                 yield name
 
-    def _at_source(self, request: pb.CreateVolumeRequest, wanted: Sequence[str]) -> Link:
+    def _at_source(self, request: pb.CreateVolumeRequest) -> Link:
+        wanted = list(self._names(request.accessibility_requirements.requisite))
         origin = source(request.volume_content_source)
         home = self.nodes.owner(origin.id)
         if wanted and home.name not in wanted:
@@ -73,16 +79,20 @@ class Placing:
         return home
 
     def _candidates(self, request: pb.CreateVolumeRequest, wanted: Sequence[str]) -> Sequence[Link]:
-        if wanted:
+        required = request.accessibility_requirements.requisite
+        if required and wanted:
             return [self.nodes.named(name) for name in wanted]
-        if request.accessibility_requirements.requisite:
+        if required:
             raise Exhausted(
                 f"volume {request.name!r} is wanted where no node says {self.topology_key}: Hearth does"
                 " not run there"
             )
         backend = request.parameters.get(BACKEND, "")
-        everywhere = self.nodes.everywhere()
-        return sorted(everywhere, key=lambda link: link.room(backend), reverse=True)
+        rank = {name: place for place, name in enumerate(wanted)}
+        return sorted(
+            self.nodes.everywhere(),
+            key=lambda link: (rank.get(link.name, len(rank)), -link.room(backend)),
+        )
 
     def _able(self, candidates: Sequence[Link], backend: str) -> Sequence[Link]:
         """The candidates without those that are known not to have the backend: these refuse for good.
