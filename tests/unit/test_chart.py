@@ -30,7 +30,7 @@ from tests.unit.chart import (
 )
 from tools import chartdocs
 
-CASES = ("default", "minimal", "full")
+CASES = ("default", "minimal", "full", "host-network")
 REWRITE = "HEARTH_REWRITE_CHART"
 CLUSTER_WIDE = {
     "CSIDriver",

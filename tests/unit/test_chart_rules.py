@@ -1,0 +1,18 @@
+"""What the chart's objects must be like together, whatever the values are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.chart import case, manifests, of_kind
+
+
+@pytest.mark.parametrize(
+    ("name", "restricted"), [("default", True), ("host-network", False), ("full", False)]
+)
+def test_the_policy_lets_controllers_in_that_no_label_tells(name: str, restricted: bool) -> None:
+    """A pod on its node's network comes from the node's address, and a rule by labels keeps it out."""
+    policies = of_kind("NetworkPolicy", manifests(case(name)))
+    (nodes,) = [each for each in policies if each["metadata"]["name"].endswith("-node")]
+    (grpc,) = [each for each in nodes["spec"]["ingress"] if each["ports"][0]["port"] == "grpc"]
+    assert ("from" in grpc) is restricted
