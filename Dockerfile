@@ -57,6 +57,12 @@ RUN set -eu; \
     find app -name direct_url.json -delete; \
     python3 -m compileall -q --invalidation-mode unchecked-hash app; \
     find . -exec touch --date=2000-01-01 {} +
+# For people who run LVM by hand in a node's pod, and for `hearth backend create` there: Debian's own
+# configuration waits for a udevd that is out of reach, and holds the host's locks meanwhile.
+RUN set -eu; \
+    PYTHONPATH=/opt/own/app:/opt/hearth/lib python3 -c 'from drivers.lvm import config; \
+print(config.by_hand(), end="")' > /opt/lvm.conf; \
+    touch --date=2000-01-01 /opt/lvm.conf
 
 # What installs packages and checks downloads is of no use from here on. It is purged rather than deleted, so
 # that the package database goes on telling what is here. Of xfsprogs, xfs_scrub alone needs ICU, and
@@ -106,3 +112,4 @@ LABEL org.opencontainers.image.title="Hearth CSI" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /opt/hearth /opt/hearth
 COPY --from=build /opt/own /opt/hearth
+COPY --from=build /opt/lvm.conf /etc/lvm/lvm.conf

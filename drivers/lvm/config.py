@@ -21,7 +21,7 @@ LOCKS = "/run/lock/lvm"
 # wait_for_locks: a lock held for ever must not hold a call for ever; `host` retries.
 # monitoring, use_lvmpolld: no dmeventd and no polling daemon in a container.
 TEXT = """\
-# Written by Hearth at every start; changes are lost.
+# {heading}
 devices {{
     scan_lvs = 0
     use_devicesfile = 0
@@ -41,7 +41,7 @@ activation {{
 global {{
     use_aio = 0
     locking_dir = "{locks}"
-    wait_for_locks = 0
+    wait_for_locks = {wait}
     use_lvmpolld = 0
     use_lvmlockd = 0
     event_activation = 0
@@ -60,5 +60,20 @@ def write(directory: Path, devices: Sequence[str] | None) -> None:
     accepted = [f'"a|^{re.escape(path)}$|"' for path in devices or ()]
     rules = ['"a|.*|"'] if devices is None else [*accepted, '"r|.*|"']
     draft = directory / f"{FILE}.new"
-    draft.write_text(TEXT.format(filter=", ".join(rules), locks=LOCKS))
+    draft.write_text(_text("Written by Hearth at every start; changes are lost.", rules, wait=0))
     draft.replace(directory / FILE)
+
+
+def by_hand() -> str:
+    """What the image has as ``/etc/lvm/lvm.conf``, for people who run LVM in the pod of a node.
+
+    Debian's own would wait for the host's udevd: a semaphore in the pod's IPC namespace, which nobody out
+    there can raise, while the host's lock of the group is held. All disks are seen, since new ones are what
+    people come for, and a lock is waited for, as they are used to.
+    """
+    heading = "Of Hearth's image: for LVM in a container, beside the udevd and the LVM of its host."
+    return _text(heading, ['"a|.*|"'], wait=1)
+
+
+def _text(heading: str, rules: Sequence[str], *, wait: int) -> str:
+    return TEXT.format(heading=heading, filter=", ".join(rules), locks=LOCKS, wait=wait)

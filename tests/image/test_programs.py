@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drivers.lvm.config import LOCKS, by_hand
 from tests.image.container import ROOT, Container
 from tests.image.started import programs
 
@@ -45,6 +46,22 @@ def test_a_file_can_be_formatted(container: Container, fs_type: str) -> None:
 
 def test_lvm_answers_as_a_program(container: Container) -> None:
     assert "LVM version" in container.run("lvm", "version", user=ROOT)
+
+
+@pytest.mark.parametrize("key", ["udev_sync", "udev_rules", "monitoring"])
+def test_lvm_by_hand_waits_for_no_udevd(container: Container, key: str) -> None:
+    """In a pod it would for ever, with the host's lock of the group; `hearth backend create` as well."""
+    said = container.run("lvm", "config", f"activation/{key}", user=ROOT)
+    assert said.strip() == f"{key}=0"
+
+
+def test_lvm_by_hand_takes_the_locks_of_the_host(container: Container) -> None:
+    said = container.run("lvm", "config", "global/locking_dir", "global/use_lvmpolld", user=ROOT)
+    assert said.splitlines() == [f'locking_dir="{LOCKS}"', "use_lvmpolld=0"]
+
+
+def test_lvm_by_hand_has_the_configuration_of_the_code(container: Container) -> None:
+    assert (container.files / "etc/lvm/lvm.conf").read_text() == by_hand()
 
 
 def test_lvm_answers_as_a_library_that_is_kept(container: Container) -> None:
