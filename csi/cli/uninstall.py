@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from csi import settings
-from drivers.errors import Unavailable
 
 if TYPE_CHECKING:
     from csi.cli.arguments import Commands
@@ -38,10 +37,16 @@ def add(commands: Commands) -> None:
 def _check(options: argparse.Namespace) -> None:
     from csi.kube import volumes
 
+    tell(lambda: volumes.of_driver(options.driver), options.driver)
+
+
+def tell(find: Callable[[], Iterable[Claimed]], driver: str) -> None:
+    """Print what is left, or that it cannot be told; raises nothing."""
     try:
-        print(told(volumes.of_driver(options.driver), options.driver))
-    except Unavailable as error:
-        print(f"hearth: cannot tell which volumes are left: {error}", file=sys.stderr)
+        print(told(find(), driver))
+    except Exception as error:  # noqa: BLE001 - Helm uninstalls nothing after a hook that fails
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"hearth: cannot tell which volumes are left: {why}", file=sys.stderr)
 
 
 def told(found: Iterable[Claimed], driver: str) -> str:

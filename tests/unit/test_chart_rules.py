@@ -16,3 +16,8 @@ def test_the_policy_lets_controllers_in_that_no_label_tells(name: str, restricte
     (nodes,) = [each for each in policies if each["metadata"]["name"].endswith("-node")]
     (grpc,) = [each for each in nodes["spec"]["ingress"] if each["ports"][0]["port"] == "grpc"]
     assert ("from" in grpc) is restricted
+
+
+def test_the_check_before_an_uninstallation_runs_on_any_node() -> None:
+    (job,) = of_kind("Job", manifests(case("full")))
+    assert job["spec"]["template"]["spec"]["tolerations"] == [{"operator": "Exists"}]

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from kubernetes import client
 
-from csi.cli.uninstall import told
+from csi.cli.uninstall import tell, told
 from csi.kube import client as door
 from csi.kube.endpoints import Endpoints, addresses
 from csi.kube.volumes import Claimed, of_driver
@@ -233,6 +233,20 @@ def test_the_volumes_of_a_driver_are_found_on_all_pages(api: Api) -> None:
     assert "2 volumes of hearth-csi.io are left" in text
     assert "  one  Bound  default/data" in text
     assert told([], "x") == "No volume of x is left."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("no answer"), KeyError("items"), ValueError("no JSON"), OSError("no token")],
+)
+def test_the_check_before_an_uninstallation_ends_well_whatever_happens(
+    capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def find() -> Iterator[Claimed]:
+        raise error
+
+    tell(find, "hearth-csi.io")
+    assert f"cannot tell which volumes are left: {type(error).__name__}" in capsys.readouterr().err
 
 
 def test_an_api_that_refuses_to_list_volumes_is_told_of(api: Api) -> None:
