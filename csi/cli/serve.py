@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from csi import logs, settings
 from csi.cli.arguments import EXIT_STATUS, add_config, add_grace, add_http, add_logging, add_tls
+from drivers.errors import Invalid
 from drivers.interface import load_drivers
 
 if TYPE_CHECKING:
@@ -151,8 +152,14 @@ def _add_endpoint(
 
 
 def _node_address(text: str) -> tuple[str, str]:
-    name, equals, address = text.partition("=")
-    if not (name and equals and address):
+    from csi import web
+
+    name, _, address = text.partition("=")
+    try:
+        host, port = web.parse(address)
+    except Invalid:
+        host, port = "", 0
+    if not (name and host and port):
         raise argparse.ArgumentTypeError(f"{text!r} must be NAME=HOST:PORT")
     return name, address
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from csi import app, cli
+from csi.cli import serve
 from csi.cli.arguments import size
 from drivers.interface import abilities, load_drivers
 from drivers.model import GIB, MIB
@@ -143,6 +144,23 @@ def test_a_grace_is_a_time(capsys: pytest.CaptureFixture[str], grace: str) -> No
     status, _, err = hearth(capsys, "all", "--config", "node.yaml", f"--grace={grace}")
     assert status == 2
     assert "argument --grace: " in err
+
+
+@pytest.mark.parametrize(
+    "node",
+    ["n1", "n1=", "=h:1", "n1=bogus", "n1=h:", "n1=h:0", "n1=:1", "n1=h:http", "n1=::1:9810"],
+)
+def test_a_node_has_a_name_and_an_address(capsys: pytest.CaptureFixture[str], node: str) -> None:
+    """One that cannot be called would be away for ever."""
+    fixed = ("--config=c.yaml", "--endpoint=unix:///s", "--tls=/tls")
+    status, _, err = hearth(capsys, "controller", *fixed, f"--node={node}")
+    assert status == 2
+    assert f"argument --node: {node!r} must be NAME=HOST:PORT" in err
+
+
+def test_an_address_may_be_of_either_kind() -> None:
+    assert serve._node_address("n1=h:1") == ("n1", "h:1")
+    assert serve._node_address("n1=[fd00::2]:9810") == ("n1", "[fd00::2]:9810")
 
 
 def test_without_the_client_of_kubernetes_it_says_what_to_install(
