@@ -23,7 +23,7 @@ from csi.web import Answer, Web
 log = logging.getLogger(__name__)
 
 GRACE = 25.0
-"""Seconds that calls in work have to end; kubelet kills 30 s after it asked to stop."""
+"""Seconds that calls in work have to end. Kubelet kills 30 s after it asked to stop, or as the chart says."""
 
 
 class Serves(Protocol):

@@ -39,6 +39,22 @@ def settled(*drivers: MemoryDriver, clock: Callable[[], float] = time.monotonic)
     return backends
 
 
+class Slow(MemoryDriver):
+    """Its end needs that of another one, so that one after the other would wait for ever."""
+
+    together = threading.Barrier(2)
+
+    def close(self) -> None:
+        self.together.wait(5)
+
+
+def test_all_are_closed_at_once() -> None:
+    """Kubelet waits only so long, and then kills what LVM is in the middle of."""
+    slow = [Slow(each, MemoryOptions(backend_id=each), Host()) for each in ("aaa", "bbb")]
+    settled(*slow).close()
+    Backends([]).close()
+
+
 def test_an_id_leads_to_its_backend() -> None:
     fast, slow = driver("fast", "aaa"), driver("slow", "bbb")
     backends = settled(fast, slow)

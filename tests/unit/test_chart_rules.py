@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.chart import case, manifests, of_kind
+from tests.unit.chart import case, manifests, of_kind, pod_specs
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,16 @@ def test_the_policy_lets_controllers_in_that_no_label_tells(name: str, restricte
 def test_the_check_before_an_uninstallation_runs_on_any_node() -> None:
     (job,) = of_kind("Job", manifests(case("full")))
     assert job["spec"]["template"]["spec"]["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_a_pod_on_a_node_has_time_to_close_its_backends_after_the_calls() -> None:
+    for owner, pod in pod_specs(manifests(case("full"))):
+        (grace,) = [
+            float(word.removeprefix("--grace="))
+            for container in pod["containers"]
+            for word in container.get("args", ())
+            if word.startswith("--grace=")
+        ] or [None]
+        if grace is not None:
+            closing = 30 if owner.startswith("DaemonSet/") else 5
+            assert pod["terminationGracePeriodSeconds"] == grace + closing, owner
