@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.chart import case, manifests, of_kind, pod_specs
+from tests.unit.chart import CHART, case, helm, manifests, of_kind, pod_specs
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,11 @@ def test_a_pod_on_a_node_has_time_to_close_its_backends_after_the_calls() -> Non
         if grace is not None:
             closing = 30 if owner.startswith("DaemonSet/") else 5
             assert pod["terminationGracePeriodSeconds"] == grace + closing, owner
+
+
+def test_after_an_upgrade_the_notes_name_what_helm_does_not_upgrade() -> None:
+    done = helm("upgrade", "--install", "hearth", str(CHART), "--dry-run=client")
+    assert "apply --server-side" not in done.stdout, "an installation makes them"
+    text = (CHART / "templates/NOTES.txt").read_text()
+    assert ".Release.IsUpgrade" in text
+    assert "kubectl apply --server-side --force-conflicts" in text
