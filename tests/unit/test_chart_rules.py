@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import base64
+from datetime import timedelta
 
-from tests.unit.chart import CHART, case, helm, manifests, of_kind, pod_specs
+import pytest
+from cryptography import x509
+
+from tests.unit.chart import CHART, Manifest, case, helm, manifests, of_kind, pod_specs, template
 
 
 @pytest.mark.parametrize(
@@ -36,9 +40,20 @@ def test_a_pod_on_a_node_has_time_to_close_its_backends_after_the_calls() -> Non
             assert pod["terminationGracePeriodSeconds"] == grace + closing, owner
 
 
+def test_the_authority_outlives_the_certificates_so_that_these_alone_are_renewed() -> None:
+    found = list(of_kind("Secret", manifests(template())))
+    ends = {each["metadata"]["name"]: certificate(each).not_valid_after_utc for each in found}
+    authority = ends.pop("hearth-ca")
+    assert all(authority - each > timedelta(days=3650) for each in ends.values())
+
+
 def test_after_an_upgrade_the_notes_name_what_helm_does_not_upgrade() -> None:
     done = helm("upgrade", "--install", "hearth", str(CHART), "--dry-run=client")
     assert "apply --server-side" not in done.stdout, "an installation makes them"
     text = (CHART / "templates/NOTES.txt").read_text()
     assert ".Release.IsUpgrade" in text
     assert "kubectl apply --server-side --force-conflicts" in text
+
+
+def certificate(secret: Manifest) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(base64.b64decode(secret["data"]["tls.crt"]))
