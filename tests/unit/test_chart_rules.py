@@ -55,5 +55,11 @@ def test_after_an_upgrade_the_notes_name_what_helm_does_not_upgrade() -> None:
     assert "kubectl apply --server-side --force-conflicts" in text
 
 
+def test_a_label_of_pods_does_not_hide_one_of_all_objects() -> None:
+    values = {"commonLabels": {"team": "a"}, "node": {"podLabels": {"team": "b"}}}
+    done = helm("template", "hearth", str(CHART), "--values", "-", values=values)
+    assert 'node.podLabels: "team" is in commonLabels too' in done.stderr
+
+
 def certificate(secret: Manifest) -> x509.Certificate:
     return x509.load_pem_x509_certificate(base64.b64decode(secret["data"]["tls.crt"]))

@@ -16,6 +16,9 @@ from tools import chartdocs
 
 BACKEND = {"name": "b", "driver": "lvm", "volumeGroup": "vg"}
 CLASS = {"name": "c", "backend": "b"}
+COMPONENT = "app.kubernetes.io/component"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+OS = "kubernetes.io/os"
 
 
 def group(**changes: Any) -> dict[str, Any]:
@@ -46,6 +49,35 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "the chart's own parameter",
         {"storageClasses": [{**CLASS, "parameters": {"hearth-csi.io/class": "x"}}]},
         "invalid propertyName 'hearth-csi.io/class'",
+    ),
+    *(
+        (
+            f"what a value of its own says, {key}",
+            {"storageClasses": [{**CLASS, "parameters": {key: "x"}}]},
+            key,
+        )
+        for key in (
+            "hearth-csi.io/layout",
+            "csi.storage.k8s.io/fstype",
+            "hearth-csi.io/mkfs-options",
+        )
+    ),
+    (
+        "a default, twice",
+        {"storageClasses": [{**CLASS, "annotations": {DEFAULT_CLASS: "x"}}]},
+        DEFAULT_CLASS,
+    ),
+    ("the system, twice", group(nodeSelector={OS: "linux"}), OS),
+    ("the same for others", {"controller": {"nodeSelector": {OS: "linux"}}}, OS),
+    ("a label of the chart", {"commonLabels": {COMPONENT: "x"}}, COMPONENT),
+    *(
+        (f"a label of the chart, {part}", {part: {"podLabels": {COMPONENT: "x"}}}, COMPONENT)
+        for part in ("node", "controller", "operator")
+    ),
+    (
+        "a note of the chart",
+        {"node": {"podAnnotations": {"hearth-csi.io/config": "x"}}},
+        "hearth-csi.io/config",
     ),
 ]
 REFUSED_BY_TEMPLATES: list[tuple[str, dict[str, Any], str]] = [

@@ -105,12 +105,32 @@ readinessProbe:
 {{- include "hearth.distinct" (list "storageClasses" .Values.storageClasses) -}}
 {{- include "hearth.distinct" (list "snapshots.classes" .Values.snapshots.classes) -}}
 {{- include "hearth.distinct" (list "snapshots.groups.classes" .Values.snapshots.groups.classes) -}}
+{{- $common := .Values.commonLabels | default dict -}}
+{{- range list "node" "controller" "operator" -}}
+{{- include "hearth.apart" (list (printf "%s.podLabels" .) (index $.Values . "podLabels") $common) -}}
+{{- end -}}
+{{- range list "serviceMonitor" "prometheusRule" "dashboard" -}}
+{{- include "hearth.apart" (list (printf "metrics.%s.labels" .) (index $.Values.metrics . "labels") $common) -}}
+{{- end -}}
+{{- range concat .Values.storageClasses .Values.snapshots.classes .Values.snapshots.groups.classes -}}
+{{- include "hearth.apart" (list (printf "labels of class %s" .name) (.labels | default dict) $common) -}}
+{{- end -}}
 {{- range .Values.nodeGroups -}}
 {{- include "hearth.distinct" (list (printf "nodeGroups[%s].backends" .name) .backends) -}}
 {{- end -}}
 {{- if and (or .Values.snapshots.enabled .Values.snapshotController.enabled) (lookup "v1" "Namespace" "" "kube-system") -}}
 {{- if not (.Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1") -}}
 {{- fail "this cluster has no VolumeSnapshots: install the CRDs of https://github.com/kubernetes-csi/external-snapshotter first (folder client/config/crd), or set snapshots.enabled=false" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Two labels of one name on one object: which of them counts, nobody could tell. */}}
+{{- define "hearth.apart" -}}
+{{- $common := index . 2 -}}
+{{- range $key, $_ := (index . 1) -}}
+{{- if hasKey $common $key -}}
+{{- fail (printf "%s: %q is in commonLabels too" (index $ 0) $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
