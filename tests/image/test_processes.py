@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from csi import cli
 from tests.fakes.certificates import Authority
 from tests.image.container import ROOT, Container
 
@@ -34,9 +38,65 @@ while process.poll() is None:
     time.sleep(0.05)
 sys.exit(process.wait())
 """
-SOCKETS = ("--endpoint=unix:///tmp/csi.sock", "--http=127.0.0.1:8080")
-NODE = "{node: n1, backends: [{name: scratch, driver: loop, directory: /run/scratch}]}"
+NODE = """
+node: n1
+kubeletDirectory: /run/kubelet
+backends: [{name: scratch, driver: loop, directory: /run/scratch}]
+"""
 CONTROLLER = "{driverName: hearth-csi.io, service: nodes, namespace: hearth}"
+# Nobody answers there: an operator waits for an API that is away.
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: it, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: it, user: {}}]
+contexts: [{name: it, context: {cluster: it, user: it}}]
+current-context: it
+"""
+SOCKET = "--endpoint=unix:///tmp/csi.sock"
+
+
+class Process(NamedTuple):
+    """How a process is started, which page says that it has, and as whom; "": as the image says."""
+
+    page: str
+    arguments: Sequence[str]
+    user: str = ""
+
+
+PROCESSES: Mapping[str, Process] = {
+    "all": Process("/readyz", (SOCKET, "--config=/mnt/node.yaml"), ROOT),
+    "node": Process(
+        "/readyz",
+        (
+            SOCKET,
+            "--config=/mnt/node.yaml",
+            "--registration=unix:///tmp/registration.sock",
+            "--listen=127.0.0.1:9810",
+            "--tls=/mnt/node",
+        ),
+        ROOT,
+    ),
+    "controller": Process(
+        "/healthz",
+        (
+            SOCKET,
+            "--config=/mnt/controller.yaml",
+            "--tls=/mnt/controller",
+            "--node=n1=127.0.0.1:1",
+        ),
+    ),
+    "operator": Process(
+        "/healthz",
+        (
+            "--service=nodes",
+            "--namespace=hearth",
+            "--kubeconfig=/mnt/kubeconfig",
+            "--tls=/mnt/operator",
+            "--node=n1=127.0.0.1:1",
+        ),
+    ),
+}
 
 
 def test_it_tells_its_version(container: Container) -> None:
@@ -48,9 +108,25 @@ def test_it_has_the_drivers(container: Container) -> None:
     assert names == {"loop", "lvm"}
 
 
-@pytest.mark.parametrize("process", ["node", "controller", "all", "uninstall-check"])
-def test_it_starts_as_nobody(container: Container, process: str) -> None:
-    assert f"usage: hearth {process}" in container.run("hearth", process, "--help")
+def commands() -> Mapping[str, argparse.ArgumentParser]:
+    """All that `hearth` can be told to do; read from the code, as a list of ours would be short one day."""
+    (found,) = (
+        action
+        for action in cli._parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    choices: Mapping[str, argparse.ArgumentParser] = found.choices
+    return choices
+
+
+def processes() -> set[str]:
+    """Those that serve until they are told to stop."""
+    return {name for name, each in commands().items() if "--grace" in each._option_string_actions}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_understood(container: Container, command: str) -> None:
+    assert f"usage: hearth {command}" in container.run("hearth", command, "--help")
 
 
 def test_nothing_that_it_imports_is_missing(container: Container) -> None:
@@ -63,17 +139,21 @@ def given(tmp_path: Path) -> Path:
     tmp_path.chmod(0o755)
     (tmp_path / "node.yaml").write_text(NODE)
     (tmp_path / "controller.yaml").write_text(CONTROLLER)
-    for path in Authority().issue(tmp_path / "tls", "controller.hearth-csi.io").iterdir():
-        path.chmod(0o644)
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    authority = Authority()
+    for role in ("node", "controller", "operator"):
+        for path in authority.issue(tmp_path / role, f"{role}.hearth-csi.io").iterdir():
+            path.chmod(0o644)
     return tmp_path
 
 
-def test_it_serves_a_backend(container: Container, given: Path) -> None:
-    command = ("hearth", "all", "--config=/mnt/node.yaml", *SOCKETS)
-    container.run("python3", "-c", SERVE, "/readyz", *command, user=ROOT, given=given)
+def test_each_process_is_started_here() -> None:
+    assert processes() == PROCESSES.keys()
 
 
-def test_it_routes_as_nobody(container: Container, given: Path) -> None:
-    its = ("--config=/mnt/controller.yaml", "--tls=/mnt/tls", "--node=n1=127.0.0.1:1")
-    command = ("hearth", "controller", *its, *SOCKETS)
-    container.run("python3", "-c", SERVE, "/healthz", *command, given=given)
+@pytest.mark.parametrize("process", PROCESSES)
+def test_it_serves(container: Container, given: Path, process: str) -> None:
+    """To the end of its start: that is where it looks for what might be missing."""
+    its = PROCESSES[process]
+    command = ("hearth", process, "--http=127.0.0.1:8080", *its.arguments)
+    container.run("python3", "-c", SERVE, its.page, *command, user=its.user, given=given)
