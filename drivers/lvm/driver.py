@@ -118,7 +118,8 @@ class LvmDriver(
         setup.heal(self._group)
         setup.free_names(self._group)
         if not self._began:
-            # Later, temporary volumes belong to calls of this process.
+            # Later, what is frozen and temporary volumes belong to calls of this process.
+            setup.thaw(self._group)
             self._growth.recover()
             self._began = True
         self._group_snapshots.recover()

@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from drivers.errors import Exhausted, Invalid, Unavailable
+from drivers.errors import Exhausted, Invalid, StorageError, Unavailable
 from drivers.lvm import commands, devicemapper, devices, layouts, names
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.options import Wipe
@@ -43,16 +43,30 @@ def _held(group: VolumeGroup) -> list[devicemapper.Device]:
 def heal(group: VolumeGroup) -> None:
     """Bring suspended devices back and activate the thin pools.
 
-    A btrfs that was frozen for a snapshot goes on, too. Raises `Unavailable` if a device stays suspended.
+    Raises `Unavailable` if a device stays suspended.
     """
     with group.changing() as now:
         _heal(group, now)
 
 
+def thaw(group: VolumeGroup) -> None:
+    """Let a btrfs go on that a dead process froze for a snapshot; raises nothing for one that cannot.
+
+    Only what lies on volumes of ours: nobody else's was ever frozen from here, and the host may have mounted
+    it where it cannot be seen. Not for later than the start of a process, when what is frozen may be for a
+    snapshot that is being cut.
+    """
+    with group.changing() as now:
+        ours = (lv for lv in now.lvs.values() if names.is_ours(lv.tags))
+        for device in filter(None, map(group.device, ours)):
+            try:
+                devices.thaw(device)
+            except StorageError as error:  # the others are served
+                log.warning("whether device %s is frozen is not known: %s", device.name, error)
+
+
 def _heal(group: VolumeGroup, now: Group) -> None:
     group.revive(now)
-    for device in group.devices():
-        devices.thaw(device)
     for name in group.options.thin_pools:
         pool = now.lvs.get(name)
         if pool is not None and not group.status(pool, "-tpool"):

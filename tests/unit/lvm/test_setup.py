@@ -72,6 +72,37 @@ def test_what_a_cut_left_suspended_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> 
         assert not device.suspended
 
 
+def out_of_sight(lvm: FakeLvm, lv: Logical) -> None:
+    """Of its device nobody can tell whether a btrfs on it is frozen: it may be mounted elsewhere."""
+    lvm.device(lv).path = lvm.directory / ("x" * 300)
+
+
+def test_what_may_be_frozen_out_of_sight_stops_no_set_up(
+    lvm: FakeLvm, caplog: pytest.LogCaptureFixture
+) -> None:
+    volume = active(lvm)
+    lv = lvm.object(volume.id)
+    out_of_sight(lvm, lv)
+    with life(lvm) as alive:
+        assert alive.driver.get_volume(volume.id) == volume
+        said = f"whether device {lvm.device(lv).name} is frozen is not known"
+        assert said in caplog.text
+        caplog.clear()
+        alive.driver.do_setup()
+        assert "frozen" not in caplog.text, "what is frozen now may be for a cut of this process"
+
+
+def test_what_others_may_have_frozen_is_not_touched(
+    lvm: FakeLvm, caplog: pytest.LogCaptureFixture
+) -> None:
+    lv = lvm.object(active(lvm).id)
+    out_of_sight(lvm, lv)
+    lv.tags.clear()
+    lvm.state.seqno += 1
+    with life(lvm):
+        assert "frozen" not in caplog.text
+
+
 def test_a_refresh_that_fails_is_followed_by_a_plain_resume(lvm: FakeLvm) -> None:
     lv = lvm.object(active(lvm).id)
     device = lvm.device(lv)
