@@ -30,7 +30,7 @@ from drivers.groups import GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm import commands, devicemapper, devices, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
-from drivers.lvm.moment import Plan, Unsettled
+from drivers.lvm.moment import Plan, Taken, Unsettled
 from drivers.lvm.report import Group, Lv
 from drivers.lvm.unfinished import Unfinished
 from drivers.lvm.volumes import Volumes
@@ -151,16 +151,11 @@ class GroupSnapshots:
 
     def _cut(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> GroupSnapshot:
         cut_id = names.object_id()
-        self._admit(origins, spec)
-        self._reserve(origins, spec, cut_id)
-        now = self._group.read()
-        plan = self._plan(now, origins, _members(now, cut_id))
-        self._group.step(f"cut {cut_id}")
-        try:
-            taken = self._group.cutter(now.name, plan, self._watch(now, origins, plan))
-        except Unsettled:
-            self._unfinished.doubt(plan.active)
-            raise
+        with self._unfinished.settled():
+            self._admit(origins, spec)
+            self._reserve(origins, spec, cut_id)
+            now = self._group.read()
+            taken = self._take(now, origins, cut_id)
         every = [lv.name for lv in _members(now, cut_id)]
         at = {records.cut_at(taken.at)}
         self._group.run(commands.retag(now.name, *every, add=at, remove={names.CREATING}))
@@ -168,6 +163,15 @@ class GroupSnapshots:
         log.info("cut %d volumes of %s, writers held for %.1f ms", len(every), now.name, held)
         now = self._group.read()
         return replace(_record(now, cut_id, _members(now, cut_id)), pause=taken.pause)
+
+    def _take(self, now: Group, origins: Sequence[Lv], cut_id: str) -> Taken:
+        plan = self._plan(now, origins, _members(now, cut_id))
+        self._group.step(f"cut {cut_id}")
+        try:
+            return self._group.cutter(now.name, plan, self._watch(now, origins, plan))
+        except Unsettled:
+            self._unfinished.doubt(plan.active)
+            raise
 
     def _admit(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> None:
         try:

@@ -7,7 +7,9 @@ be removed is tried again in the background.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable
+import threading
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 
 from drivers.errors import StorageError
 from drivers.lvm import commands, devicemapper, devices, names, records
@@ -26,6 +28,9 @@ class Unfinished:
         self._later = Later("lvm-cuts", self.recover)
         # UUIDs of devices of which nobody knows whether they go on.
         self._doubtful: set[str] = set()
+        # Held while they are let go on, and by a cut, which must not be taken for one of before. Whoever waits
+        # for it may hold the group, and whoever holds it never waits for the group.
+        self._stopping = threading.RLock()
 
     def close(self) -> None:
         """Leave what is left to the next process."""
@@ -36,13 +41,25 @@ class Unfinished:
 
         Waits for nothing: whoever holds LVM's lock may wait for one of them.
         """
-        self._doubtful.update(devices)
-        self._go_on()
+        with self._stopping:
+            self._doubtful.update(devices)
+            self._go_on()
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """For the block, which may stop devices, nobody lets any of them go on.
+
+        Raises `Unavailable` before it if a device is stopped by a cut before, and cannot be let go on.
+        """
+        with self._stopping:
+            self._go_on()
+            yield
 
     def recover(self) -> bool:
         """Remove what is left; whether nothing stays. What stays is tried again."""
         try:
-            self._go_on()
+            with self._stopping:
+                self._go_on()
             with self._group.changing():
                 return self.remove()
         except StorageError as error:

@@ -6,6 +6,7 @@ import errno
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Timer, current_thread, main_thread
 from typing import Any
 
 import pytest
@@ -210,6 +211,59 @@ def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
             cut(one, ids)
         assert suspended(lvm) == ["vg-other"], "who suspended that has a reason"
         assert len(lvm.names()) == 3
+
+
+def test_nothing_is_cut_while_devices_of_another_cut_are_stopped(lvm: FakeLvm) -> None:
+    """They would be taken for left over in the middle of the next one, and the kernel cuts what goes on."""
+    stuck = True
+
+    def refuse(what: str) -> None:
+        if what.startswith("resume ") and stuck:
+            raise Unavailable("it cannot be resumed")
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.driver.initialize_connection(ids[0])
+        one.process.cut_leaves_suspended, one.process.meanwhile = True, refuse
+        with pytest.raises(Unavailable, match="cannot be resumed"):
+            cut(one, ids[:1])
+        one.process.cut_leaves_suspended, before = False, set(lvm.names())
+        with pytest.raises(Unavailable, match="cannot be resumed"):
+            cut(one, ids[1:], "of others")
+        assert before.issuperset(lvm.names())
+        stuck = False
+        assert len(cut(one, ids).snapshots) == 3
+        assert suspended(lvm) == []
+
+
+def test_nobody_resumes_in_the_middle_of_a_cut(lvm: FakeLvm) -> None:
+    """Whoever has seen in the background what an earlier cut left does not come to it during the next."""
+    at_it, go_on, told = Event(), Event(), []
+
+    def meddle(what: str) -> None:
+        told.append(what)
+        if what.startswith("resume "):
+            if current_thread() is main_thread():
+                raise Unavailable("it cannot be resumed")
+            at_it.set()
+            assert go_on.wait(10)
+
+    with life(lvm, **OPTIONS) as one:
+        ids = filled(one)
+        one.driver.initialize_connection(ids[0])
+        one.process.cut_leaves_suspended, one.process.meanwhile = True, meddle
+        with pytest.raises(Unavailable, match="cannot be resumed"):
+            cut(one, ids)
+        one.process.cut_leaves_suspended = False
+        assert at_it.wait(10)
+        timer = Timer(0.5, go_on.set)
+        timer.start()
+        del told[:]
+        assert len(cut(one, ids).snapshots) == 3
+        timer.join()
+        assert suspended(lvm) == []
+        assert [each for each in told if each.startswith("resume ")] == []
+        assert go_on.is_set(), "the cut has waited for the one who resumes"
 
 
 def suspended(lvm: FakeLvm) -> list[str]:
