@@ -24,10 +24,10 @@ def wake(group: VolumeGroup, moment: float) -> None:
     by itself within ``moment`` seconds, and where a table waits: there an LVM died, and `heal` loads what
     the metadata says.
     """
-    if held := _held(group):
+    if held := {each.uuid for each in _held(group)}:
         group.pause(moment)
         for device in _held(group):
-            if device in held:
+            if device.uuid in held:  # whoever opens it meanwhile makes it no other
                 log.warning("device %s was left suspended", device.name)
                 group.step(f"resume {device.name}")
                 group.resume(device)

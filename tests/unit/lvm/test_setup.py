@@ -9,7 +9,7 @@ import pytest
 
 from drivers.backends import Backend
 from drivers.errors import Absent, Busy, Invalid, Unavailable
-from drivers.lvm import names
+from drivers.lvm import devicemapper, names
 from drivers.model import Volume, VolumeId
 from tests.fakes.lvm import FakeLvm, Process
 from tests.fakes.lvm.driver import OnFake, life, lived
@@ -101,6 +101,28 @@ def test_what_others_may_have_frozen_is_not_touched(
     lvm.state.seqno += 1
     with life(lvm):
         assert "frozen" not in caplog.text
+
+
+def test_what_somebody_opens_meanwhile_goes_on_all_the_same(lvm: FakeLvm) -> None:
+    class Scanned(Process):
+        """Somebody else's program opens every device between any two looks at them."""
+
+        def devices(self, prefix: str) -> list[devicemapper.Device]:
+            for each in lvm.state.devices.values():
+                each.opened += 1
+            return super().devices(prefix)
+
+    device = lvm.device(lvm.object(active(lvm).id))
+    device.suspended = True
+    process = Scanned(lvm)
+
+    def stand_still(what: str) -> None:
+        if what.startswith("lvm") and device.suspended:
+            raise Busy("it waits for a suspended device")
+
+    process.meanwhile = stand_still
+    with lived(process):
+        assert not device.suspended
 
 
 def test_a_refresh_that_fails_is_followed_by_a_plain_resume(lvm: FakeLvm) -> None:
