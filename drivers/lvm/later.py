@@ -15,7 +15,7 @@ class Later:
         """``act`` says whether it is done, and raises nothing that it can do without."""
         self._name = name
         self._act = act
-        self._pause = pause
+        self._pause = self._next = pause
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._starting = threading.Lock()
@@ -25,9 +25,8 @@ class Later:
         """Have it tried, after a pause; more than once is as good as once."""
         self._wanted.set()
         with self._starting:
-            if self._thread is None and not self._stopping.is_set():
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+            if self._thread is None:
+                self._start()
 
     def close(self) -> None:
         """Try no more, and wait for the try under way."""
@@ -37,10 +36,28 @@ class Later:
         if self._thread is not None:
             self._thread.join()
 
+    def _start(self) -> None:
+        if not self._stopping.is_set():
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+
     def _work(self) -> None:
+        try:
+            self._try()
+        finally:
+            # What it raised is a bug, which the thread's hook tells; it may be none the next time.
+            self._wanted.set()
+            with self._starting:
+                self._start()
+
+    def _try(self) -> None:
         while not self._stopping.is_set():
             self._wanted.wait()
             self._wanted.clear()
-            pause = self._pause
-            while not self._stopping.wait(pause) and not self._act():
-                pause = min(2 * pause, LONGEST_PAUSE)
+            while not self._stopping.wait(self._paused()) and not self._act():
+                pass
+            self._next = self._pause
+
+    def _paused(self) -> float:
+        pause, self._next = self._next, min(2 * self._next, LONGEST_PAUSE)
+        return pause

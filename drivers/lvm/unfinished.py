@@ -28,8 +28,8 @@ class Unfinished:
         self._later = Later("lvm-cuts", self.recover)
         # UUIDs of devices of which nobody knows whether they go on.
         self._doubtful: set[str] = set()
-        # Held while they are let go on, and by a cut, which must not be taken for one of before. Whoever waits
-        # for it may hold the group, and whoever holds it never waits for the group.
+        # Held while they are let go on, and by a cut, which must not be taken for one of before.
+        # Whoever waits for it may hold the group, and whoever holds it never waits for the group.
         self._stopping = threading.RLock()
 
     def close(self) -> None:
