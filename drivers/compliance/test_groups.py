@@ -207,3 +207,17 @@ def test_a_group_is_made_from_a_moment_of_another(bench: Bench) -> None:
         copy = bench.driver.find_volume(f"of {volume.id}")
         assert copy is not None
         assert bench.read(copy.id) == pattern(seed, SIZE)
+
+
+@checks("create_group_from_src")
+def test_a_group_is_made_of_nothing_but_the_moment(bench: Bench) -> None:
+    volumes = filled(bench)
+    made = cut(bench, volumes)
+    first, second, *_others = made.snapshots
+    bench.driver.create_volume(bench.spec("blank"))
+    with pytest.raises(errors.Exists):
+        bench.groups.create_group_from_src("copy", made.id, {first.id: bench.spec("blank")})
+    bench.snapshots.create_volume_from_snapshot(bench.spec("another"), second.id)
+    with pytest.raises(errors.Exists):
+        bench.groups.create_group_from_src("copy", made.id, {first.id: bench.spec("another")})
+    assert bench.groups.list_groups() == []

@@ -62,7 +62,8 @@ class GroupDriver(ABC):
         ``volumes`` says what is made of which member. Each is made as `create_volume_from_snapshot` makes
         it, and is idempotent as that. A call that fails leaves none of those that it has made; after a
         crash they stay until it is repeated. Raises `NotFound` without the group snapshot, `Invalid` for a
-        snapshot that is not a member of it, and what `create_volume_from_snapshot` and `create_group` do.
+        snapshot that is not a member of it, `Exists` if a volume of one of the names was made from anything
+        else, and what `create_volume_from_snapshot` and `create_group` do.
         """
 
     @abstractmethod

@@ -6,14 +6,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from drivers import interface
-from drivers.errors import Invalid
+from drivers.errors import Exists, Invalid
 from drivers.groups import Group, GroupId, GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.groups import Groups
 from drivers.lvm.groupsnapshots import GroupSnapshots
 from drivers.lvm.volumes import Volumes
-from drivers.model import GroupSnapshotId, SnapshotId, Volume, VolumeId, VolumeSpec
+from drivers.model import (
+    GroupSnapshotId,
+    SnapshotId,
+    Source,
+    SourceKind,
+    Volume,
+    VolumeId,
+    VolumeSpec,
+)
 
 
 class Grouping(interface.VolumeDriver, interface.SnapshotDriver, interface.GroupDriver):
@@ -55,6 +63,7 @@ class Grouping(interface.VolumeDriver, interface.SnapshotDriver, interface.Group
 
     def _restored(self, snapshot_id: SnapshotId, spec: VolumeSpec, undo: ExitStack) -> Volume:
         if (found := self.find_volume(spec.name)) is not None:
+            _refuse_another(found, spec, snapshot_id)
             return found
         volume = self.create_volume_from_snapshot(spec, snapshot_id)
         undo.callback(self.delete_volume, volume.id)
@@ -80,3 +89,12 @@ class Grouping(interface.VolumeDriver, interface.SnapshotDriver, interface.Group
 
     def list_group_snapshots(self) -> Sequence[GroupSnapshot]:
         return self._group_snapshots.all(self._group.read())
+
+
+def _refuse_another(found: Volume, spec: VolumeSpec, snapshot_id: SnapshotId) -> None:
+    """The group is said to be of one moment, and only what was restored from that is."""
+    if found.source != Source(SourceKind.SNAPSHOT, snapshot_id) or found.size not in spec.size:
+        raise Exists(
+            f"volume {spec.name!r} exists as {found.id}, and is not what would be restored from"
+            f" {snapshot_id}: delete it first, or use another name"
+        )

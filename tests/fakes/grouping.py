@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from drivers.errors import Invalid, NotFound, Precondition
+from drivers.errors import Exists, Invalid, NotFound, Precondition
 from drivers.exec import Run
 from drivers.groups import Group, GroupId, GroupSnapshot, GroupSnapshotSpec
 from drivers.interface import GroupDriver
@@ -17,6 +17,8 @@ from drivers.model import (
     Snapshot,
     SnapshotId,
     SnapshotSpec,
+    Source,
+    SourceKind,
     VolumeId,
     VolumeSpec,
 )
@@ -55,6 +57,10 @@ class GroupingMemory(MemoryDriver, GroupDriver):
         self, name: str, source: GroupSnapshotId, volumes: Mapping[SnapshotId, VolumeSpec]
     ) -> Group:
         self.get_group_snapshot(source)
+        for each, spec in volumes.items():
+            found = self.find_volume(spec.name)
+            if found and found.source != Source(SourceKind.SNAPSHOT, each):
+                raise Exists(f"{found.id} was not made from {each}")
         made = [self.create_volume_from_snapshot(spec, each) for each, spec in volumes.items()]
         return self.create_group(name, [each.id for each in made])
 

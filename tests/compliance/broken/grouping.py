@@ -16,7 +16,16 @@ from broken.right import RightDriver
 
 from drivers import errors, interface
 from drivers.groups import Group, GroupId, GroupSnapshot, GroupSnapshotSpec
-from drivers.model import GroupSnapshotId, Snapshot, SnapshotId, Volume, VolumeId, VolumeSpec
+from drivers.model import (
+    GroupSnapshotId,
+    Snapshot,
+    SnapshotId,
+    Source,
+    SourceKind,
+    Volume,
+    VolumeId,
+    VolumeSpec,
+)
 
 GROUPS = msgspec.json.Decoder(Group)
 
@@ -51,6 +60,8 @@ class GroupingDriver(RightDriver, interface.GroupDriver):
         self, name: str, source: GroupSnapshotId, volumes: Mapping[SnapshotId, VolumeSpec]
     ) -> Group:
         self.get_group_snapshot(source)
+        for each, spec in volumes.items():
+            self._refuse_another(self.find_volume(spec.name), each)
         made = [self.create_volume_from_snapshot(spec, each) for each, spec in volumes.items()]
         return self.create_group(name, [each.id for each in made])
 
@@ -119,6 +130,10 @@ class GroupingDriver(RightDriver, interface.GroupDriver):
             for key, each in super()._snapshots().items()
             if not each.group_snapshot_id or self._record(each.group_snapshot_id, "moment").exists()
         }
+
+    def _refuse_another(self, found: Volume | None, snapshot_id: SnapshotId) -> None:
+        if found and found.source != Source(SourceKind.SNAPSHOT, snapshot_id):
+            raise errors.Exists(f"{found.id} was not made from {snapshot_id}")
 
     def _still(self, volume_ids: Sequence[VolumeId]) -> list[Volume]:
         return [self._closed(each) for each in volume_ids]

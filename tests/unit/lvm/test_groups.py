@@ -14,6 +14,7 @@ import pytest
 from drivers.errors import (
     Busy,
     Exhausted,
+    Exists,
     InUse,
     Invalid,
     NotFound,
@@ -449,6 +450,24 @@ def test_a_group_from_a_moment_leaves_no_volume_if_one_cannot_be(lvm: FakeLvm) -
             )
         with pytest.raises(NotFound):
             one.driver.get_group(made.id)  # type: ignore[arg-type]
+
+
+def test_a_group_from_a_moment_takes_nothing_that_was_not_restored_from_it(lvm: FakeLvm) -> None:
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+        first, second, _ = (each.id for each in made.snapshots)
+        one.volume("x")
+        with pytest.raises(Exists, match=f"not what would be restored from {first}"):
+            one.driver.create_group_from_src("copy", made.id, {first: wanted("x")})
+        one.driver.create_volume_from_snapshot(wanted("y"), second)
+        with pytest.raises(Exists, match=f"not what would be restored from {first}"):
+            one.driver.create_group_from_src("copy", made.id, {first: wanted("y")})
+        larger = {second: wanted("y", 8 * MIB)}
+        with pytest.raises(Exists, match=f"not what would be restored from {second}"):
+            one.driver.create_group_from_src("copy", made.id, larger)
+        assert one.driver.list_groups() == []
+        group = one.driver.create_group_from_src("copy", made.id, {second: wanted("y")})
+        assert one.driver.create_group_from_src("copy", made.id, {second: wanted("y")}) == group
 
 
 def test_what_is_told_of_a_member(lvm: FakeLvm) -> None:
