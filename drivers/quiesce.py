@@ -31,10 +31,11 @@ def quiesced(device: Device, limit: float = LIMIT) -> Iterator[None]:
     Raises `Unavailable` before the block if it cannot be frozen, and after the block if it had to be
     thawed before the block was done: what was cut in the block must then be thrown away.
     """
-    mountpoint = btrfs_mountpoint(device)
-    if mountpoint is None:
+    found = btrfs_mount(device)
+    if found is None:
         yield
         return
+    mountpoint, _fsid = found
     with companion(_command(mountpoint, limit)) as process:
         if (said := process.hear()) != b"frozen":
             reason = (said or b"").decode(errors="replace") or "the guardian ended"
@@ -57,18 +58,20 @@ def thaw(device: Device) -> None:
     For the start of a process: when all processes of a container are killed at once, the guardian
     dies with its parent.
     """
-    if (mountpoint := btrfs_mountpoint(device)) is None:
+    if (found := btrfs_mount(device)) is None:
         return
+    mountpoint, fsid = found
     descriptor = os.open(mountpoint, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # EINVAL: it is not frozen
-            fcntl.ioctl(descriptor, guardian.FITHAW, 0)
+        if mountinfo.btrfs_at(descriptor) == fsid:
+            with suppress(OSError):  # EINVAL: it is not frozen
+                fcntl.ioctl(descriptor, guardian.FITHAW, 0)
     finally:
         os.close(descriptor)
 
 
-def btrfs_mountpoint(device: Device) -> Path | None:
-    """Where the btrfs on ``device`` is mounted, None without one.
+def btrfs_mount(device: Device) -> tuple[Path, str] | None:
+    """Where the btrfs on ``device`` is mounted, and its UUID; None without one.
 
     Raises `Unavailable` if it is mounted where this process does not see it.
     """
@@ -76,7 +79,7 @@ def btrfs_mountpoint(device: Device) -> Path | None:
         return None
     for mount in mountinfo.mounts_of(device, mountinfo.read()):
         if mountinfo.btrfs_of(mount.target) == fsid:  # not hidden below another mount
-            return mount.target
+            return mount.target, fsid
     raise Unavailable(
         f"btrfs {fsid} on device {device[0]}:{device[1]} is mounted where this process does not see"
         " it, so it cannot be frozen: mount propagation from the host is missing"

@@ -3,8 +3,7 @@
 Run by path as ``python -I -S cut.py``, so that it starts at once and imports nothing of ours. On its
 standard input it gets a plan, one line of JSON, and then ``go``; on its standard output it says, a line
 each, ``ready`` and then ``cut SECONDS MOMENT``, or ``failed WHY`` when all go on, or ``stuck WHY`` when one
-does not. The guardian says ``resumed`` when it let all go on. If the input ends before ``go``, nothing is
-done.
+does not. The guardian says ``resumed`` when it let all go on. Without ``go``, nothing is done.
 
 All devices are suspended, one after the other; when the last one is, nothing can be written to any of them,
 and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
@@ -51,7 +50,7 @@ CONTROL = "/dev/mapper/control"
 HEADER = struct.Struct("=3I3Ii3IQ128s129s7s")  # linux/dm-ioctl.h
 SUSPEND, MESSAGE = 0xC138FD06, 0xC138FD0E
 SUSPENDED, SKIP_LOCKFS = 1 << 1, 1 << 10
-FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
+FIFREEZE, FITHAW, BTRFS_IOC_FS_INFO = 0xC0045877, 0xC0045878, 0x8400941F
 MCL_CURRENT = 1
 LOCK_PATIENCE, LOCK_PAUSE = 10.0, 0.01
 LONGEST_CALL = 30.0
@@ -90,11 +89,15 @@ class Kernel:
     def thaw(self, descriptor: int) -> None:
         fcntl.ioctl(descriptor, FITHAW, 0)
 
+    def btrfs(self, descriptor: int) -> str:
+        with suppress(OSError):  # it is another filesystem
+            return fcntl.ioctl(descriptor, BTRFS_IOC_FS_INFO, bytes(1024))[16:32].hex()
+        return ""
+
     def _call(self, command: int, uuid: str, flags: int, payload: bytes = b"") -> None:
         size = (HEADER.size + len(payload) + 7) & ~7
-        head = HEADER.pack(
-            4, 0, 0, size, HEADER.size, 0, 0, flags, 0, 0, 0, b"", uuid.encode(), b""
-        )
+        name = uuid.encode()
+        head = HEADER.pack(4, 0, 0, size, HEADER.size, 0, 0, flags, 0, 0, 0, b"", name, b"")
         request = bytearray((head + payload).ljust(size, b"\0"))
         fcntl.ioctl(self._control, command, request, True)
 
@@ -102,14 +105,14 @@ class Kernel:
 class Members:
     """What is cut: devices that are active, files on them to sync, filesystems to freeze."""
 
-    def __init__(self, plan: dict[str, object]) -> None:
+    def __init__(self, plan: dict[str, object], kernel: Kernel) -> None:
         self.pool = str(plan["pool"])
         self.snapshots: list[tuple[int, int]] = [tuple(each) for each in plan["snapshots"]]  # type: ignore[attr-defined]
         self.active = [str(uuid) for uuid in plan["active"]]  # type: ignore[attr-defined]
         self._mounted = [_open(path) for path in plan["mounted"]]  # type: ignore[attr-defined]
         self._raw = [_open(path) for path in plan["raw"]]  # type: ignore[attr-defined]
-        self._names = [str(path) for path in plan["frozen"]]  # type: ignore[attr-defined]
-        self._frozen = [_open(path) for path in self._names]
+        self._names = [str(path) for path, _fsid in plan["frozen"]]  # type: ignore[attr-defined]
+        self._frozen = [_proven(kernel, *each) for each in plan["frozen"]]  # type: ignore[attr-defined]
         # Shared with the guardian: which of them were frozen by us. Others' are not ours to thaw.
         self._ours = mmap.mmap(-1, len(self._frozen) + 1)
 
@@ -136,8 +139,7 @@ class Members:
                 self._ours[number] = 0
                 if error.errno != errno.EBUSY:
                     raise
-                where = self._names[number]
-                raise Failed(f"the filesystem at {where} is frozen by somebody else") from error
+                raise Failed(f"{self._names[number]} is frozen by somebody else") from error
 
     def go_on(self, kernel: Kernel) -> bool:
         """Let all go on that was stopped for the cut; whether the kernel did that."""
@@ -166,6 +168,13 @@ def _did(call: Callable[[T], None], what: T, unless: int = 0) -> bool:
 def _open(path: str) -> int:
     # A single file may be mounted too.
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _proven(kernel: Kernel, path: str, fsid: str) -> int:
+    """As `_open`, on the btrfs that is meant: something else may be mounted there by now."""
+    if kernel.btrfs(descriptor := _open(path)) != fsid.replace("-", ""):
+        raise Failed(f"{path} does not show btrfs {fsid} any more")
+    return descriptor
 
 
 def locked(path: str, patience: float = LOCK_PATIENCE) -> int:
@@ -266,7 +275,7 @@ def main() -> int:
     """Get the plan, wait for the word, do it; returns the exit status."""
     try:
         plan = json.loads(sys.stdin.readline())
-        kernel, members = Kernel(), Members(plan)
+        members = Members(plan, kernel := Kernel())
         members.sync()
         lock = locked(plan["lock"])
         _say("ready")
@@ -275,11 +284,8 @@ def main() -> int:
         took, moment = cut(kernel, members, plan["limit"])
         os.close(lock)
         _say(f"cut {took:.6f} {moment.isoformat()}")
-    except Stuck as error:
-        _say(f"stuck {error}")
-        return NOT_DONE
-    except (OSError, Failed) as error:
-        _say(f"failed {error}")
+    except (OSError, Failed, Stuck) as error:
+        _say(f"{'stuck' if isinstance(error, Stuck) else 'failed'} {error}")
         return NOT_DONE
     return DONE
 

@@ -33,11 +33,12 @@ def still(group: VolumeGroup, origin: Lv) -> Iterator[None]:
 class Use:
     """How a device is written to; one of the three is given.
 
-    Where its filesystem is ``mounted``, or that of one which must be ``frozen``; else the ``raw`` node.
+    Where its filesystem is ``mounted``, or that of a btrfs, which must be ``frozen``, with its UUID; else
+    the ``raw`` node.
     """
 
     mounted: Path | None = None
-    frozen: Path | None = None
+    frozen: tuple[Path, str] | None = None
     raw: Path | None = None
 
 
@@ -47,8 +48,8 @@ def use(device: devicemapper.Device) -> Use:
     Raises `Unavailable` for a btrfs that is mounted where it is not seen, and if it cannot be told.
     """
     number = _number(device)
-    if (target := quiesce.btrfs_mountpoint(number)) is not None:
-        return Use(frozen=target)
+    if (found := quiesce.btrfs_mount(number)) is not None:
+        return Use(frozen=found)
     for mount in mountinfo.mounts_of(number, mountinfo.read()):
         if _is_there(mount.target):
             return Use(mounted=mount.target)

@@ -232,7 +232,8 @@ class GroupSnapshots:
         now = self._group.read()
         origins = self.together(now, spec.volume_ids)
         uses = [devices.use(device) for device in self._active(origins)]
-        if mounted := [os.fspath(path) for use in uses if (path := use.mounted or use.frozen)]:
+        shown = [use.frozen[0] if use.frozen else use.mounted for use in uses]
+        if mounted := [os.fspath(path) for path in shown if path]:
             self._group.run_beside(["sync", "--file-system", "--", *mounted])
         if raw := [os.fspath(use.raw) for use in uses if use.raw]:
             self._group.run_beside(["sync", "--", *raw])

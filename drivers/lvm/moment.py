@@ -34,7 +34,8 @@ class Plan:
 
     ``snapshots`` are pairs of a volume's number and that of its snapshot, whose empty placeholder it takes.
     ``active`` are the devices that somebody may write to. Of these ``mounted`` shows the filesystems where
-    that can be seen, ``frozen`` those that must be frozen; the others are ``raw`` device nodes.
+    that can be seen, ``frozen`` those that must be frozen, each with the UUID of the btrfs that it is; the
+    others are ``raw`` device nodes.
     """
 
     pool: str
@@ -42,7 +43,7 @@ class Plan:
     active: tuple[str, ...] = ()
     mounted: tuple[Path, ...] = ()
     raw: tuple[Path, ...] = ()
-    frozen: tuple[Path, ...] = ()
+    frozen: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _told(group: str, plan: Plan) -> bytes:
         "active": plan.active,
         "mounted": [str(path) for path in plan.mounted],
         "raw": [str(path) for path in plan.raw],
-        "frozen": [str(path) for path in plan.frozen],
+        "frozen": [(str(path), fsid) for path, fsid in plan.frozen],
         "lock": f"{config.LOCKS}/V_{group}",
         "limit": LIMIT,
     }

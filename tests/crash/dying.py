@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+BTRFS_IOC_FS_INFO = 0x8400941F
 WHO, NUMBER, PROGRAM = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 LINGERS = 2.0
 """Seconds, more than writers may wait."""
@@ -50,6 +51,8 @@ def counting(inner: Callable[..., Any]) -> Callable[..., Any]:
     calls, afterwards = count(), count()
 
     def ioctl(*args: Any) -> Any:
+        if args[1] == BTRFS_IOC_FS_INFO:
+            return inner(*args)  # it only looks
         if os.getpid() == ITSELF:
             if next(calls) == NUMBER:
                 die()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from drivers.lvm import cut
 
+FSID = "00112233-4455-6677-8899-aabbccddeeff"
+"""The UUID of the btrfs that every directory is on, but for those that are gone."""
+
 
 class Places(cut.Kernel):
     """For processes that share them, as they share the kernel."""
@@ -19,6 +22,9 @@ class Places(cut.Kernel):
     def mark(place: Path) -> Path:
         """The file that is there while the directory is frozen."""
         return place.with_suffix(".frozen")
+
+    def btrfs(self, descriptor: int) -> str:
+        return "" if self._place(descriptor).name == "gone" else FSID.replace("-", "")
 
     def resume(self, uuid: str) -> None:
         os.write(1, f"{uuid} resumed\n".encode())
@@ -38,4 +44,7 @@ class Places(cut.Kernel):
             raise OSError(errno.EINVAL, "it is not frozen") from None
 
     def _mark(self, descriptor: int) -> Path:
-        return self.mark(Path(f"/proc/self/fd/{descriptor}").readlink())
+        return self.mark(self._place(descriptor))
+
+    def _place(self, descriptor: int) -> Path:
+        return Path(f"/proc/self/fd/{descriptor}").readlink()

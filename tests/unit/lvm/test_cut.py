@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from drivers.lvm import cut
-from tests.fakes.frozen import Places
+from tests.fakes.frozen import FSID, Places
 
 ALONE = """
 import os, sys, time
 from drivers.lvm import cut
-from tests.fakes.frozen import Places
+from tests.fakes.frozen import FSID, Places
 
+kernel, frozen = Places(), [(each, FSID) for each in sys.argv[1:]]
 members = cut.Members(
-    {"pool": "p", "snapshots": [], "active": ["a"], "mounted": [], "raw": [], "frozen": sys.argv[1:]}
+    {"pool": "p", "snapshots": [], "active": ["a"], "mounted": [], "raw": [], "frozen": frozen}, kernel
 )
-kernel = Places()
 cut.Guardian(kernel, members, 0.3)
 """
 FREEZES = """
@@ -48,13 +48,13 @@ def frozen(places: list[Path]) -> list[str]:
     return [each.name for each in places if Places.mark(each).exists()]
 
 
-def members(places: list[Path]) -> cut.Members:
+def members(places: list[Path], kernel: Places) -> cut.Members:
     plan = {"pool": "p", "snapshots": [], "active": [], "mounted": [], "raw": []}
-    return cut.Members({**plan, "frozen": [str(each) for each in places]})
+    return cut.Members({**plan, "frozen": [(str(each), FSID) for each in places]}, kernel)
 
 
 def test_what_somebody_else_froze_stays_frozen(places: list[Path]) -> None:
-    kernel, all_of_them = Places(), members(places)
+    all_of_them = members(places, kernel := Places())
     with pytest.raises(cut.Failed, match="theirs is frozen by somebody else"):
         all_of_them.freeze(kernel)
     assert frozen(places) == ["ours", "theirs"]
@@ -63,10 +63,28 @@ def test_what_somebody_else_froze_stays_frozen(places: list[Path]) -> None:
 
 
 def test_one_that_does_not_thaw_is_told(places: list[Path]) -> None:
-    kernel, all_of_them = Places(), members(places[:1])
+    all_of_them = members(places[:1], kernel := Places())
     all_of_them.freeze(kernel)
     kernel.is_broken = True
     assert not all_of_them.go_on(kernel)
+
+
+def test_what_shows_another_filesystem_by_now_is_not_frozen(tmp_path: Path) -> None:
+    """A freeze of what was below a mount that went may hold the node's root."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with pytest.raises(cut.Failed, match=f"gone does not show btrfs {FSID} any more"):
+        members([gone], Places())
+
+
+def test_the_real_kernel_knows_what_is_no_btrfs() -> None:
+    class Real(Places):
+        """As it asks."""
+
+        btrfs = cut.Kernel.btrfs
+
+    with pytest.raises(cut.Failed, match="does not show btrfs"):
+        members([Path("/proc")], Real())
 
 
 def left(code: str, *places: Path) -> str:
