@@ -30,7 +30,7 @@ from tests.crash.points import POOL_OPTIONS
 from tests.crash.test_cut import alone, assert_nothing_is_left, dying
 from tests.cuts import writer
 
-pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(7200)]
 
 TREE, TREE_SIZE = "tree", 128 * MIB
 NAMES = (*grouping.NAMES, TREE)
@@ -97,7 +97,8 @@ def written(kind: str, places: Sequence[str]) -> Iterator[None]:
 def test_all_that_are_written_to_go_on(
     home: Home, ids: dict[str, str], tree: Path, who: str, pytestconfig: pytest.Config
 ) -> None:
-    for number in SAMPLE if pytestconfig.getoption("sample") else POINTS:
+    points = SAMPLE if pytestconfig.getoption("sample") else POINTS
+    for number in points * pytestconfig.getoption("rounds"):
         act = partial(broken_off, tree, who, number)
         assert live(lambda door, at=act: alone(home, at, door, ids)).answer, f"{who} {number}"
 

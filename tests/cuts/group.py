@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from csi.node.devices import Device
@@ -64,8 +64,11 @@ def _member(backend: Backend, folder: Path, number: int, kind: str) -> Iterator[
 
 
 @contextmanager
-def written(members: Sequence[Member]) -> Iterator[None]:
-    """For the block, somebody writes to the members in their order; it is said how long it had to wait."""
+def written(members: Sequence[Member], cuts: int) -> Iterator[None]:
+    """For the block, somebody writes to the members in their order; it is said how long it had to wait.
+
+    There must be more rounds than cuts: who stands still breaks none.
+    """
     kind = RAW if members[0].kind == RAW else "files"
     places = [str(each.place) for each in members]
     with subprocess.Popen(
@@ -78,6 +81,7 @@ def written(members: Sequence[Member]) -> Iterator[None]:
         assert writer.stdout.readline() == "writing\n"
         yield
         rounds, longest = writer.communicate()[0].split()
+    assert int(rounds) > cuts
     print(f"{rounds} rounds, the longest write took {float(longest) * 1e3:.1f} ms")
 
 
@@ -168,14 +172,21 @@ def _check(path: Path, kind: str) -> None:
 class Tally:
     """What came of some cuts; ``pauses`` in seconds."""
 
-    cuts: int
-    broken: list[list[int]]
-    pauses: list[float]
+    cuts: int = 0
+    broken: list[list[int]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    idle: list[list[int]] = field(default_factory=list)
+    """Those before which nobody had written to every member since the one before: they prove nothing."""
+    last: list[int] = field(default_factory=list)
 
     def add(self, found: list[int]) -> None:
         self.cuts += 1
         if broken(found):
             self.broken.append(found)
+        before = self.last or [0] * len(found)
+        if any(now <= then for now, then in zip(found, before, strict=True)):
+            self.idle.append(found)
+        self.last = found
 
     def __str__(self) -> str:
         told = f"{self.cuts} cuts, {len(self.broken)} of them broken"

@@ -33,8 +33,8 @@ def test_a_cut_shows_one_moment(
     cuts: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    tally = Tally(0, [], [])
-    with group(backend, tmp_path, kinds) as members, written(members):
+    tally = Tally()
+    with group(backend, tmp_path, kinds) as members, written(members, cuts):
         for number in range(cuts):
             made = cut(backend, members, f"moment {number}")
             assert made.pause is not None
@@ -44,14 +44,15 @@ def test_a_cut_shows_one_moment(
     with capsys.disabled():
         print(f"\n{'+'.join(kinds)}: {tally}", flush=True)
     assert tally.broken == []
+    assert tally.idle == []
 
 
 @pytest.mark.parametrize("kind", ["raw", "ext4", "xfs"])
 def test_snapshots_one_after_the_other_are_found_broken(
     backend: Backend, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tally = Tally(0, [], [])
-    with group(backend, tmp_path, KINDS[kind]) as members, written(members):
+    tally = Tally()
+    with group(backend, tmp_path, KINDS[kind]) as members, written(members, SEQUENTIAL):
         for number in range(SEQUENTIAL):
             made = one_by_one(backend, members, f"moment {number}")
             tally.add(numbers(backend, members, made, tmp_path))
@@ -60,13 +61,14 @@ def test_snapshots_one_after_the_other_are_found_broken(
     with capsys.disabled():
         print(f"\n{kind}, one after the other: {tally}", flush=True)
     assert tally.broken
+    assert tally.idle == []
 
 
 def test_how_long_writers_of_eight_volumes_are_held_is_told(
     backend: Backend, tmp_path: Path, cuts: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tally = Tally(0, [], [])
-    with group(backend, tmp_path, ("ext4",) * 8) as members, written(members):
+    tally = Tally()
+    with group(backend, tmp_path, ("ext4",) * 8) as members, written(members, cuts):
         for number in range(cuts):
             made = cut(backend, members, f"moment {number}")
             assert made.pause is not None
