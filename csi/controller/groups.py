@@ -12,7 +12,15 @@ from contextlib import suppress
 from csi.controller import abilities
 from csi.controller.parameters import group_snapshot_labels
 from drivers.backends import Backends, is_id
-from drivers.errors import Absent, Busy, Exists, Invalid, NotFound, Precondition, StorageError
+from drivers.errors import (
+    Busy,
+    Exists,
+    Invalid,
+    NotFound,
+    Precondition,
+    StorageError,
+    Unavailable,
+)
 from drivers.groups import Group, GroupId, GroupSnapshot, GroupSnapshotSpec
 from drivers.interface import GroupDriver
 from drivers.locks import Locks
@@ -50,7 +58,7 @@ class Groups:
             raise Invalid("a group snapshot needs a name and volumes")
         labels = group_snapshot_labels(parameters)
         with self._locks.hold(f"group-snapshot-name:{name}", *volume_ids):
-            if found := self._find(name):
+            if found := self._find(name, volume_ids):
                 return _as_wanted(found, name, volume_ids, labels)
             driver = self._driver(volume_ids)
             ids = tuple(VolumeId(each) for each in volume_ids)
@@ -154,13 +162,21 @@ class Groups:
             raise Precondition(f"only volumes of one backend can be frozen at one moment: {told}")
         return abilities.groups(self._backends.of(volume_ids[0]))
 
-    def _find(self, name: str) -> GroupSnapshot | None:
-        """The group snapshot of that name; `Unavailable` if a backend that may hold it cannot tell."""
-        for backend in sorted(self._backends, key=lambda each: bool(self._backends.trouble(each))):
-            if isinstance(backend.driver, GroupDriver):
-                with suppress(Absent):
-                    self._backends.use(backend)
-                    if found := backend.driver.find_group_snapshot(name):
+    def _find(self, name: str, volume_ids: Sequence[str]) -> GroupSnapshot | None:
+        """The group snapshot of that name.
+
+        Raises `Unavailable` if a backend of the volumes cannot tell. What another one cannot tell is no more
+        in the way than the same name on another node.
+        """
+        mine = {self._backends.owner(each) for each in volume_ids}
+        drivers = [self._backends.use(each) for each in mine]
+        for driver in drivers:
+            if isinstance(driver, GroupDriver) and (found := driver.find_group_snapshot(name)):
+                return found
+        for driver in self._backends.usable():
+            if isinstance(driver, GroupDriver) and driver not in drivers:
+                with suppress(Busy, Unavailable):
+                    if found := driver.find_group_snapshot(name):
                         return found
         return None
 

@@ -14,6 +14,7 @@ from drivers.interface import load_drivers
 from tests.fakes.bench import BACKEND, LAYOUT, Bench, Options, bench, from_snapshot, refused, wanted
 from tests.fakes.grouping import GroupingMemory
 from tests.fakes.memory import MemoryDriver, MemoryOptions
+from tests.fakes.moods import Moods
 
 BACKENDS: Options = {
     "fast": (GroupingMemory, MemoryOptions(backend_id="aaa")),
@@ -117,6 +118,22 @@ def test_the_name_is_taken_with_other_parameters(three: Bench) -> None:
     with refused("ALREADY_EXISTS", made.group_snapshot_id, "nightly", "weekly"):
         cut(three, ids, parameters={CREATED: "weekly"})
     assert cut(three, ids, parameters={CREATED: "nightly"}) == made
+
+
+def test_a_backend_that_is_unwell_is_in_nobody_elses_way(three: Bench) -> None:
+    ids, others = volumes(three), volumes(three, "x", "y", backend="other")
+    moods(three, "other").broken = "its disks are away"
+    moods(three, "other").unhealthy = "its disks are away"
+    made = cut(three, ids)
+    assert cut(three, ids) == made
+    with refused("UNAVAILABLE", "its disks are away"):
+        cut(three, others, "of others")
+
+
+def moods(one: Bench, backend: str) -> Moods:
+    driver = one.app.backends.by_name[backend].driver
+    assert isinstance(driver, MemoryDriver)
+    return driver.moods
 
 
 def test_cuts_are_counted_by_what_came_of_them(three: Bench) -> None:
