@@ -6,8 +6,8 @@ request asks for is compared and refused here, before a driver does anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 
 from csi.controller import abilities
 from csi.controller.parameters import group_snapshot_labels
@@ -56,24 +56,31 @@ class Groups:
         """
         if not (name and volume_ids):
             raise Invalid("a group snapshot needs a name and volumes")
-        labels = group_snapshot_labels(parameters)
-        with self._locks.hold(f"group-snapshot-name:{name}", *volume_ids):
-            if found := self._find(name, volume_ids):
+        with self._counted(volume_ids[0]):
+            labels = group_snapshot_labels(parameters)
+            with self._locks.hold(f"group-snapshot-name:{name}", *volume_ids):
+                found = self._find(name, volume_ids) or self._cut(name, volume_ids, labels)
                 return _as_wanted(found, name, volume_ids, labels)
-            driver = self._driver(volume_ids)
-            ids = tuple(VolumeId(each) for each in volume_ids)
-            made = self._cut(driver, GroupSnapshotSpec(name, ids, labels))
-            return _as_wanted(made, name, volume_ids, labels)
 
-    def _cut(self, driver: GroupDriver, spec: GroupSnapshotSpec) -> GroupSnapshot:
-        backend = self.backend_of(spec.volume_ids[0])
-        try:
-            made = driver.create_group_snapshot(spec)
-        except StorageError as error:
-            self._observe(backend, _result(error), None)
-            raise
-        self._observe(backend, "done", made.pause)
+    def _cut(
+        self, name: str, volume_ids: Sequence[str], labels: Mapping[str, str]
+    ) -> GroupSnapshot:
+        driver = self._driver(volume_ids)
+        ids = tuple(VolumeId(each) for each in volume_ids)
+        made = driver.create_group_snapshot(GroupSnapshotSpec(name, ids, labels))
+        self._observe(self.backend_of(ids[0]), "done", made.pause)
         return made
+
+    @contextmanager
+    def _counted(self, volume_id: str) -> Iterator[None]:
+        """Count a failure of the block, whoever refuses, for the volume's backend if that is here."""
+        try:
+            yield
+        except StorageError as error:
+            mine = (each for each in self._backends if each.id == volume_id.partition(".")[0])
+            if (backend := next(mine, None)) is not None:
+                self._observe(backend.name, _result(error), None)
+            raise
 
     def snapshot(self, group_snapshot_id: str, snapshot_ids: Collection[str] = ()) -> GroupSnapshot:
         """The group snapshot of that id; raises `NotFound`.
@@ -185,7 +192,7 @@ def _result(error: StorageError) -> str:
     """The kind of a failure, for those who count: there are three."""
     if isinstance(error, Busy):
         return "aborted"
-    return "refused" if isinstance(error, Precondition | Invalid | NotFound) else "failed"
+    return "refused" if isinstance(error, Precondition | Invalid | NotFound | Exists) else "failed"
 
 
 def _as_wanted(

@@ -142,10 +142,19 @@ def test_cuts_are_counted_by_what_came_of_them(three: Bench) -> None:
     cut(three, ids)
     with refused("FAILED_PRECONDITION"):
         cut(three, [*ids, *volumes(three, "s", **{LAYOUT: "striped"})], "later")
+    with refused("FAILED_PRECONDITION"):
+        cut(three, [*ids, *volumes(three, "x", backend="other")], "later")
+    with refused("ALREADY_EXISTS"):
+        cut(three, ids[:2])
+    with refused("INVALID_ARGUMENT"):
+        cut(three, volumes(three, "p", backend="plain"), "later")
+    with refused("NOT_FOUND"):
+        cut(three, ["no id at all"], "later")
     page = three.app.metrics.page().decode()
     for told in (
         'hearth_group_cuts_total{backend="fast",result="done"} 1.0',
-        'hearth_group_cuts_total{backend="fast",result="refused"} 1.0',
+        'hearth_group_cuts_total{backend="fast",result="refused"} 3.0',
+        'hearth_group_cuts_total{backend="plain",result="refused"} 1.0',
         'hearth_group_cut_pause_seconds_count{backend="fast"} 1.0',
     ):
         assert told in page
