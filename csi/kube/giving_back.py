@@ -184,6 +184,9 @@ class GivingBack(ABC):
 
     def _remove(self, record: Record) -> None:
         name = record[self.fields.holder]
+        # Before anything is refused or waited for: the claimant may be going already, or go while this rests.
+        if (holder := self._holder(record)) is not None:
+            self._world.retain(self.holder, holder)
         if (claimant := self._staying(record)) is not None:
             self._remove_claimant(record, claimant)
         if self._same(record) is not None:
@@ -196,8 +199,7 @@ class GivingBack(ABC):
     def _remove_claimant(self, record: Record, claimant: Object) -> None:
         # Somebody may have come since; the claimant would go as soon as he ends, and with it the storage.
         self._rehearsed(record.owner, self._checked(record.owner))
-        if (holder := self._holder(record)) is not None:
-            self._world.retain(self.holder, holder)
+        if self._holder(record) is not None:
             self._api.delete(self.claimant, claimant)
 
     def _let_go(self, record: Record) -> None:
