@@ -74,6 +74,7 @@ class SnapshotImports(BringingIn):
             volume_id=origin.handle,
             labels=labels,
             owner=uid,
+            allow_delete=owner["spec"]["allowDelete"],
         )
 
     def _adopt(self, record: Record) -> Pair:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from csi.spec import manage_pb2 as pb
-from drivers.errors import Exists, InUse, NotFound, Unmanageable
+from drivers.errors import Exists, InUse, NotFound, Precondition, Unmanageable
 from drivers.manageable import Hindrance, Obstacle
 
 GIB = 1 << 30
@@ -29,6 +29,8 @@ class Lv:
     owner: str = ""
     csi_name: str = ""
     uuid: str = ""
+    may_be_deleted: bool = True
+    """False for what was brought in without leave."""
     properties: pb.Properties = field(default_factory=pb.Properties)
 
 
@@ -59,6 +61,15 @@ class Node:
             self.lvs[name] = lv
             self.revision += 1
             return lv
+
+    def delete(self, object_id: str) -> None:
+        """What DeleteVolume and DeleteSnapshot do."""
+        with self.guard:
+            for lv in [each for each in self.lvs.values() if each.id == object_id]:
+                if not lv.may_be_deleted:
+                    raise Precondition(f"{lv.name} was brought in without leave to delete it")
+                del self.lvs[lv.name]
+                self.revision += 1
 
 
 class Manage:
@@ -167,6 +178,7 @@ class Manage:
                 raise Unmanageable(words, Obstacle(Hindrance(lv.hindrance), words))
             made = replace(lv, owner=request.owner, csi_name=request.name)
             made.id = f"{self.node.backend_id}.{request.name}"
+            made.may_be_deleted = request.allow_delete
             if isinstance(request, pb.ManageVolumeRequest):
                 made.properties = request.properties
             if not request.dry_run:
@@ -245,6 +257,7 @@ class Manage:
             properties=properties,
             owner=lv.owner,
             reference=lv.name,
+            may_be_deleted=lv.may_be_deleted,
         )
 
     def _snapshot(self, lv: Lv) -> pb.Snapshot:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from csi.kube.kinds import CONTENT, SNAPSHOT, SNAPSHOT_IMPORT, SNAPSHOT_RELEASE
+from drivers.errors import Precondition
 from tests.operator.bench import Bench
 from tests.operator.snapshots import become_ready, bring_in, give_origin
 
@@ -36,6 +37,21 @@ def test_a_snapshot_comes_in_and_leaves_again(origin: Bench) -> None:
     assert origin.is_plain("back")
     assert origin.gone(SNAPSHOT, "monday", "default")
     assert origin.gone(CONTENT, content["metadata"]["name"])
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_snapshot_may_be_deleted_if_its_import_says_so(origin: Bench, leave: bool) -> None:
+    name = f"leave-{leave}".lower()
+    more = {"deletionPolicy": "Delete", "allowDelete": True} if leave else {}
+    bring_in(origin, name, **more)
+    become_ready(origin, name)
+    handle = origin.until(SNAPSHOT_IMPORT, name, "Bound")["status"]["snapshotHandle"]
+    if leave:
+        origin.node.delete(handle)
+    else:
+        with pytest.raises(Precondition):
+            origin.node.delete(handle)
+    assert (name in origin.node.lvs) is not leave
 
 
 def test_a_snapshot_that_is_not_ready_is_taken_back(origin: Bench) -> None:
