@@ -91,13 +91,18 @@ def document(node: str, backend: str, driver: str) -> Object:
     }
 
 
-def status(told: pb.Backend, listing: Listing, before: Object = NOTHING) -> Object:
+def status(told: pb.Backend, listing: Listing | None, before: Object = NOTHING) -> Object:
     """The status for what a node told and what was listed, where it was ``before``.
 
-    While a backend serves nothing its node does not know what to warn of: what it warned of stays.
+    While a backend serves nothing its node does not know what to warn of: what it warned of stays. So does
+    what an earlier life of the operator has listed, as long as this one has listed nothing (None).
     """
     warning = before.get("warning", "") if told.unhealthy else told.warning
-    return {**_state(told), "warning": warning, **_sizes(told), **_listed(listing)}
+    empty = _listed(Listing())
+    lists = (
+        {key: before.get(key, empty[key]) for key in empty} if listing is None else _listed(listing)
+    )
+    return {**_state(told), "warning": warning, **_sizes(told), **lists}
 
 
 def away(before: Object, message: str) -> Object:

@@ -68,7 +68,10 @@ class Shown:
     found: Object
     listing: Listing = field(default_factory=Listing)
     revision: str | None = None
+    """Of the list; None before the first one."""
     listed: float = 0.0
+    again: float = float("-inf")
+    """Until when no list is asked for, after one that failed."""
     written: float = float("-inf")
 
 
@@ -185,7 +188,8 @@ class Overview:
             return
         if self._is_stale(shown, told):
             self._list(shown, Storage(link), told)  # type: ignore[arg-type]
-        self._write(shown, backends.status(told, shown.listing, before))
+        listing = None if shown.revision is None else shown.listing
+        self._write(shown, backends.status(told, listing, before))
 
     def _object(self, node: str, backend: str) -> Shown:
         shown = self._shown
@@ -198,6 +202,8 @@ class Overview:
     def _is_stale(self, shown: Shown, told: pb.Backend) -> bool:
         return bool(
             told.id
+            and not told.unhealthy
+            and self._clock() >= shown.again
             and (
                 shown.revision != told.revision or self._clock() - shown.listed >= self._pace.relist
             )
@@ -211,6 +217,9 @@ class Overview:
             shown.listing = self._comparison.listed(storage, told, self._known)
         except (StorageError, Refused) as error:
             log.warning("backend %s of %s is not listed: %s", told.name, storage.node, error)
+            # What was listed before stays told; a lock that somebody held is free again soon.
+            shown.again = self._clock() + self._pace.write
+            return
         shown.revision, shown.listed = told.revision, self._clock()
         self._notices.listed(shown.found, before, shown.listing)
 
