@@ -15,6 +15,7 @@ from csi.kube.client import Object
 from csi.kube.kinds import Kind
 from csi.kube.record import Record, renamed
 from csi.kube.refusals import SOON, Refused
+from csi.kube.retaining import Retaining
 from csi.kube.world import World
 
 
@@ -40,6 +41,7 @@ class BringingIn(ABC):
     def __init__(self, world: World) -> None:
         self._world = world
         self._api = world.api
+        self._retaining = Retaining(world.api)
 
     @abstractmethod
     def _check(self, record: Record) -> None:
@@ -117,14 +119,14 @@ class BringingIn(ABC):
             return True
         if self._is_bound(claimant):
             if holder is not None:
-                self._world.restore(self.holder, holder)
+                self._retaining.restore(self.holder, holder, owner["metadata"]["uid"])
             return False
         if not objects.is_made_for(owner, claimant):
             message = f"{self._named(owner)} asks for {name}, and is somebody else's: delete it"
             raise Refused("Waiting", message, SOON)
         # Without its claimant it would be deleted, and what is behind it wiped, if its policy says so.
         if holder is not None:
-            self._world.retain(self.holder, holder)
+            self._retaining.retain(self.holder, holder, owner["metadata"]["uid"])
         # Unchanged: it may be bound between the look and the deletion.
         self._api.delete(self.claimant, claimant, unchanged=True)
         return True
@@ -133,7 +135,7 @@ class BringingIn(ABC):
         name = objects.name_for(owner["metadata"]["uid"])
         found = self._api.get(self.holder, name)
         if found is not None:
-            self._world.forsake(self.holder, found)
+            self._retaining.forsake(self.holder, found, owner["metadata"]["uid"])
         if self._api.get(self.holder, name) is not None:
             raise Refused("Waiting", f"{self.holder.name} {name} is still being removed", SOON)
 

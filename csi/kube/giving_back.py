@@ -2,22 +2,27 @@
 
 What is needed to finish is written into the status before the first thing is removed: after that, the two
 objects of the cluster that had it are no longer there to be asked. Until then everything can be taken back.
-Nothing is removed but the two objects that were checked: another claimant's holder, by now, is left alone.
+Nothing is removed but the two objects that were checked: another claimant's holder, by now, is left alone,
+and so is one that another release has retained before. Of two, exactly one goes on.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from csi.kube.client import Object
 from csi.kube.kinds import Kind
 from csi.kube.record import Record, renamed
-from csi.kube.refusals import SOON, Refused
-from csi.kube.world import World, policy_of
+from csi.kube.refusals import SOON, Overtaken, Refused
+from csi.kube.retaining import Retaining, policy_of
+from csi.kube.storage import all_of
+from csi.kube.world import World
 from csi.manage.client import ManageCalls
 from csi.spec import manage_pb2 as pb
+from drivers.backends import backend_id_of
 from drivers.errors import NotFound
 
 
@@ -54,10 +59,6 @@ class Found:
     original: str
 
 
-class Overtaken(Refused):
-    """Somebody else has seen to it: nothing is there that could be given back, or taken back."""
-
-
 class GivingBack(ABC):
     """Carries out the releases of one kind."""
 
@@ -73,6 +74,7 @@ class GivingBack(ABC):
     def __init__(self, world: World) -> None:
         self._world = world
         self._api = world.api
+        self._retaining = Retaining(world.api)
 
     @abstractmethod
     def _find(self, owner: Object) -> Found:
@@ -83,6 +85,12 @@ class GivingBack(ABC):
         self, service: ManageCalls, handle: str, name: str, *, dry: bool
     ) -> pb.UnmanageVolumeResponse | pb.UnmanageSnapshotResponse:
         """Ask the node."""
+
+    @abstractmethod
+    def _manageable(
+        self, service: ManageCalls, request: pb.ListManageableRequest
+    ) -> Iterator[pb.Manageable]:
+        """What is in the storage and nobody's."""
 
     @abstractmethod
     def _check_unused(self, owner: Object) -> None:
@@ -112,7 +120,35 @@ class GivingBack(ABC):
             if self._staying(record) is None:
                 self.carry_out(record)
             elif (holder := self._holder(record)) is not None:
-                self._world.restore(self.holder, holder)
+                self._retaining.restore(self.holder, holder, record.uid)
+
+    def _wanted(self, owner: Object) -> Object:
+        """The claimant, which must be there. Raises `Refused`."""
+        if (found := self._claimant(owner)) is not None:
+            return found
+        what = f"there is no {self._named(owner)}"
+        if others := self._others(owner):
+            raise Overtaken("AlreadyReleased", f"{what}: {self._called(others[0])} has released it")
+        raise Refused("InvalidReference", what)
+
+    def _named(self, owner: Object) -> str:
+        wanted = owner["spec"][self.fields.wanted]
+        return f"{self.fields.wanted} {wanted['namespace']}/{wanted['name']}"
+
+    def _others(self, owner: Object) -> list[Object]:
+        """The releases that have, or had, what is behind a claimant of that name; the latest first."""
+        wanted, uid = owner["spec"][self.fields.wanted], owner["metadata"]["uid"]
+        found = [
+            each
+            for each in self._api.list(self.kind)
+            if each["spec"][self.fields.wanted] == wanted
+            and each["metadata"]["uid"] != uid
+            and (each.get("status") or {}).get("retained")
+        ]
+        return sorted(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))[::-1]
+
+    def _called(self, release: Object) -> str:
+        return f"{self.kind.name} {release['metadata']['name']} ({release['metadata']['uid']})"
 
     def _claimant(self, owner: Object) -> Object | None:
         wanted = owner["spec"][self.fields.wanted]
@@ -169,6 +205,7 @@ class GivingBack(ABC):
         if self._claimant_uid_of(found.holder) != found.claimant["metadata"]["uid"]:
             name = found.holder["metadata"]["name"]
             raise Refused("NotBound", f"{self.holder.name} {name} is not bound to it")
+        self._retaining.check_free(self.holder, found.holder, owner["metadata"]["uid"])
         self._check_unused(owner)
         return found
 
@@ -185,16 +222,30 @@ class GivingBack(ABC):
     def _remove(self, record: Record) -> None:
         name = record[self.fields.holder]
         # Before anything is refused or waited for: the claimant may be going already, or go while this rests.
-        if (holder := self._holder(record)) is not None:
-            self._world.retain(self.holder, holder)
+        self._retain(record)
         if (claimant := self._staying(record)) is not None:
             self._remove_claimant(record, claimant)
         if self._same(record) is not None:
             raise Refused("Waiting", f"the {self.claimant.name} is still being removed", SOON)
         if (found := self._holder(record)) is not None:
-            self._world.forsake(self.holder, found)
+            self._retaining.forsake(self.holder, found, record.uid)
         if self._api.get(self.holder, name) is not None:
             raise Refused("Waiting", f"{self.holder.name} {name} is still being removed", SOON)
+
+    def _retain(self, record: Record) -> None:
+        if (holder := self._holder(record)) is not None:
+            self._retaining.retain(self.holder, holder, record.uid)
+            record.note(retained=True)
+            record.write()
+        elif not record["retained"]:
+            # It went without this one: whose it was has it, and not whoever comes upon what is left.
+            what = f"{self.holder.name} {record[self.fields.holder]} is gone"
+            for each in self._others(record.owner):
+                if each["status"].get(self.fields.handle) == record[self.fields.handle]:
+                    raise Overtaken(
+                        "AlreadyReleased", f"{what}: {self._called(each)} has released it"
+                    )
+            raise Overtaken("Lost", f"{what}: it went before this had it retained")
 
     def _remove_claimant(self, record: Record, claimant: Object) -> None:
         # Somebody may have come since; the claimant would go as soon as he ends, and with it the storage.
@@ -210,11 +261,23 @@ class GivingBack(ABC):
             record.note(releasing=True)
             record.write()
         answer = self._let_go_of(service, handle, name, dry=False)
-        # Empty if an earlier try has done it, which then was not told: it is where the check said.
-        if answer.reference.name:
-            record.note(logicalVolume=answer.reference.name, volumeGroup=answer.storage)
-        if answer.reference.uuid:
-            record.note(uuid=answer.reference.uuid)
+        # Empty if an earlier try has done it, which then was not told.
+        left = answer.reference if answer.reference.name else self._left(record)
+        record.note(logicalVolume=left.name, volumeGroup=answer.storage or record["volumeGroup"])
+        if left.uuid:
+            record.note(uuid=left.uuid)
+
+    def _left(self, record: Record) -> pb.Reference:
+        """What was let go of, as the storage has it now. Raises `Overtaken` if it has nothing of it."""
+        handle, name, uuid = record[self.fields.handle], record["logicalVolume"], record["uuid"]
+        storage = self._world.storage_of(handle)
+        backend = storage.backend_with(backend_id_of(handle))
+        for each in self._manageable(storage.service, all_of(backend)):
+            found = each.reference
+            if not each.id and (found.uuid == uuid if uuid else found.name == name):
+                return found
+        message = f"{record['volumeGroup']} has no {name} ({uuid}) that was let go of"
+        raise Overtaken("Lost", f"{message}: somebody has taken it since")
 
     def _check_there(self, service: ManageCalls, record: Record) -> None:
         """Whether there is something to release: later, an empty answer means that it has been."""

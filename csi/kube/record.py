@@ -40,6 +40,11 @@ class Record:
         self._status: dict[str, Any] = dict(owner.get("status") or {})
         self._written = dict(self._status)
 
+    @property
+    def uid(self) -> str:
+        """The UID of the resource."""
+        return str(self.owner["metadata"]["uid"])
+
     def __getitem__(self, field: str) -> Any:
         return self._status.get(field, "")
 

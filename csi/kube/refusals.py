@@ -34,6 +34,10 @@ class Refused(Exception):
         super().__init__(f"{reason}: {self.message}")
 
 
+class Overtaken(Refused):
+    """Somebody else has seen to it, or is about to: nothing is left for this one to do, or to take back."""
+
+
 # The nearest class above an error's counts.
 ANSWERS: Mapping[type[BaseException], tuple[str, float]] = MappingProxyType(
     {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from csi.kube import objects
 from csi.kube.client import Object
 from csi.kube.giving_back import Fields, Found, GivingBack
@@ -19,7 +21,7 @@ class VolumeReleases(GivingBack):
     reference = "claimRef"
 
     def _find(self, owner: Object) -> Found:
-        claim = self._claim(owner)
+        claim = self._wanted(owner)
         volume = self._volume(owner, claim)
         handle = objects.handle_of(volume, self._world.driver)
         service = self._world.storage_of(handle).service
@@ -27,18 +29,12 @@ class VolumeReleases(GivingBack):
             raise Refused("HasSnapshots", f"snapshot {each.id} of it exists: delete it before")
         return Found(claim, volume, handle, service.volume(handle).reference)
 
-    def _claim(self, owner: Object) -> Object:
-        claim = self._claimant(owner)
-        if claim is None:
-            raise Refused("InvalidReference", f"there is no {_named(owner)}")
-        return claim
-
     def _volume(self, owner: Object, claim: Object) -> Object:
         """The PersistentVolume of the claim, if it is one of this driver."""
         name = str(claim["spec"].get("volumeName", ""))
         volume = self._api.get(VOLUME, name) if objects.bound(claim, name) else None
         if volume is None:
-            raise Refused("NotBound", f"{_named(owner)} has no volume")
+            raise Refused("NotBound", f"{self._named(owner)} has no volume")
         if not objects.handle_of(volume, self._world.driver):
             raise Refused("ClassMismatch", f"volume {name} is none of {self._world.driver}")
         return volume
@@ -55,7 +51,7 @@ class VolumeReleases(GivingBack):
         request = pb.UnmanageVolumeRequest(volume_id=handle, name=name, dry_run=dry)
         return service.unmanage_volume(request)
 
-
-def _named(owner: Object) -> str:
-    wanted = owner["spec"]["claim"]
-    return f"claim {wanted['namespace']}/{wanted['name']}"
+    def _manageable(
+        self, service: ManageCalls, request: pb.ListManageableRequest
+    ) -> Iterator[pb.Manageable]:
+        return service.manageable_volumes(request)

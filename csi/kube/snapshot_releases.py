@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from csi.kube import objects
 from csi.kube.client import Object
 from csi.kube.giving_back import Fields, Found, GivingBack
@@ -19,27 +21,21 @@ class SnapshotReleases(GivingBack):
     reference = "volumeSnapshotRef"
 
     def _find(self, owner: Object) -> Found:
-        snapshot = self._snapshot(owner)
+        snapshot = self._wanted(owner)
         content = self._content(owner, snapshot)
         handle = objects.snapshot_handle_of(content)
         service = self._world.storage_of(handle).service
         found = service.snapshots(snapshot_id=handle)
         return Found(snapshot, content, handle, next((each.reference for each in found), ""))
 
-    def _snapshot(self, owner: Object) -> Object:
-        found = self._claimant(owner)
-        if found is None:
-            raise Refused("InvalidReference", f"there is no {_named(owner)}")
-        return found
-
     def _content(self, owner: Object, snapshot: Object) -> Object:
         """The content of the VolumeSnapshot, if it is one of this driver."""
         name = objects.content_of(snapshot)
         content = self._api.get(CONTENT, name) if name else None
         if content is None or not objects.snapshot_handle_of(content):
-            raise Refused("NotBound", f"{_named(owner)} has no content yet")
+            raise Refused("NotBound", f"{self._named(owner)} has no content yet")
         if content["spec"]["driver"] != self._world.driver:
-            raise Refused("ClassMismatch", f"{_named(owner)} is none of {self._world.driver}")
+            raise Refused("ClassMismatch", f"{self._named(owner)} is none of {self._world.driver}")
         return content
 
     def _check_unused(self, owner: Object) -> None:
@@ -51,7 +47,7 @@ class SnapshotReleases(GivingBack):
         request = pb.UnmanageSnapshotRequest(snapshot_id=handle, name=name, dry_run=dry)
         return service.unmanage_snapshot(request)
 
-
-def _named(owner: Object) -> str:
-    wanted = owner["spec"]["snapshot"]
-    return f"snapshot {wanted['namespace']}/{wanted['name']}"
+    def _manageable(
+        self, service: ManageCalls, request: pb.ListManageableRequest
+    ) -> Iterator[pb.Manageable]:
+        return service.manageable_snapshots(request)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 from csi.kube.api import Absent, Api, Refusal, Taken
 from csi.kube.client import Object
 from csi.kube.events import Events, now
-from csi.kube.kinds import CONTENT, GROUP, VOLUME, Kind
+from csi.kube.kinds import Kind
 from csi.kube.record import Record, renamed
 from csi.kube.refusals import SOON, Refused
 from csi.kube.storage import Nodes, Storage
-
-POLICIES: Mapping[Kind, str] = MappingProxyType(
-    {VOLUME: "persistentVolumeReclaimPolicy", CONTENT: "deletionPolicy"}
-)
-"""Where an object says what becomes of its storage when it goes."""
-BEFORE = f"{GROUP}/policy-before"
-"""The annotation of an object that is retained for a while: what it said there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,42 +99,3 @@ class World:
         except Refusal as error:
             what = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
             raise Refused("ClaimRefused", f"{what} would not be taken: {error}") from error
-
-    def retain(self, kind: Kind, found: Object) -> Object:
-        """The object that was found, whose storage outlives it from now on.
-
-        ``kind`` is one of `POLICIES`. Raises `Taken` if it is another one by now, or was changed.
-        """
-        before = found["spec"].get(POLICIES[kind])
-        if before == "Retain":
-            return found
-        return self._patch(kind, found, "Retain", before)
-
-    def restore(self, kind: Kind, found: Object) -> None:
-        """Give the object that was found the policy back that `retain` took from it, if it did."""
-        before = policy_of(kind, found)
-        if before != found["spec"].get(POLICIES[kind]):
-            self._patch(kind, found, before, None)
-
-    def _patch(self, kind: Kind, found: Object, policy: str, before: str | None) -> Object:
-        metadata = found["metadata"]
-        same = {key: metadata[key] for key in ("uid", "resourceVersion")}
-        # With the same change: whoever comes next must know whose doing the policy is.
-        change = {"metadata": {**same, "annotations": {BEFORE: before}}}
-        return self.api.patch(kind, metadata["name"], {**change, "spec": {POLICIES[kind]: policy}})
-
-    def forsake(self, kind: Kind, found: Object) -> None:
-        """Have the very object that was found removed, and nothing of its storage.
-
-        Raises `Taken` if it is another one by now, or was changed.
-        """
-        # Before anything is deleted: whoever sees it go must not take the data along.
-        kept = self.retain(kind, found)
-        if "deletionTimestamp" not in kept["metadata"]:
-            self.api.delete(kind, kept, unchanged=True)
-
-
-def policy_of(kind: Kind, found: Object) -> str:
-    """What was to become of the object's storage before anybody had it retained for a while."""
-    annotations = found["metadata"].get("annotations") or {}
-    return str(annotations.get(BEFORE) or found["spec"].get(POLICIES[kind], "Retain"))

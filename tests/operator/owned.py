@@ -6,7 +6,7 @@ from typing import Any
 
 from csi.kube.kinds import SNAPSHOT_IMPORT, VOLUME_IMPORT, Kind
 from csi.kube.objects import name_for
-from csi.kube.world import POLICIES
+from csi.kube.retaining import POLICIES
 from tests.operator.bench import Bench
 from tests.operator.snapshots import become_ready, bring_in, give_origin
 
