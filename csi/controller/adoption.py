@@ -6,7 +6,7 @@ one object is changed by one call at a time. A rehearsal checks everything and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from csi.controller.access import MODES
 from csi.controller.orphans import Orphan, Orphans
 from drivers.backends import Backend, Backends
 from drivers.errors import AlreadyManaged, Exists, Invalid, NotFound, Unmanageable
-from drivers.interface import ManageDriver, ManageSnapshotsDriver, SnapshotDriver, VolumeDriver
+from drivers.interface import ManageDriver, ManageSnapshotsDriver, VolumeDriver
 from drivers.locks import Locks
 from drivers.manageable import (
     AdoptionSpec,
@@ -40,6 +40,19 @@ class Location:
 
     storage: str
     reference: Reference | None
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtIn:
+    """What was brought in: under that name, for that owner, in the backend of that name.
+
+    Another backend is not asked: one that is unwell would stand in the way, and one that is absent would
+    pass for one that has nothing. The backend's name may be empty where there is only one.
+    """
+
+    name: str
+    owner: str
+    backend: str
 
 
 class Adoption:
@@ -134,24 +147,26 @@ class Adoption:
             )
             return Location(storage, _there(where, snapshot_id) if rehearse else where)
 
-    def take_back(self, name: str, owner: str) -> Location:
-        """Unmanage the volume that was brought in under ``name`` for ``owner``, if there is one.
+    def take_back(self, of: BroughtIn, name: str, *, rehearse: bool) -> Location:
+        """Unmanage the volume that was brought in, if there is one, as `unmanage` does.
 
         Raises `Busy` while it is still being brought in: a caller that died may have left that going on, and
-        nothing of it is seen until it is done. Raises `Exists` if the volume of that name is another one.
+        nothing of it is seen until it is done. Raises `Exists` if the volume of that name is another one, and
+        `Unavailable` if the backend cannot tell, also because its storage is not here.
         """
-        with self._locks.hold(f"name:{name}"):
-            found = _brought_in((each.find_volume(name) for each in self._backends.all()), owner)
-            return self.unmanage(found, "", rehearse=False) if found else Location("", None)
+        with self._locks.hold(f"name:{of.name}"):
+            driver = self._backends.use(self.backend(of.backend, ""))
+            found = _brought_in(driver.find_volume(of.name), of, rehearse=rehearse)
+            return self.unmanage(found, name, rehearse=rehearse) if found else Location("", None)
 
-    def take_back_snapshot(self, name: str, owner: str) -> Location:
+    def take_back_snapshot(self, of: BroughtIn, name: str, *, rehearse: bool) -> Location:
         """As `take_back`."""
-        with self._locks.hold(f"snapshot-name:{name}"):
-            drivers = [each for each in self._backends.all() if isinstance(each, SnapshotDriver)]
-            found = _brought_in((each.find_snapshot(name) for each in drivers), owner)
-            return (
-                self.unmanage_snapshot(found, "", rehearse=False) if found else Location("", None)
-            )
+        with self._locks.hold(f"snapshot-name:{of.name}"):
+            driver = abilities.snapshots(self._backends.use(self.backend(of.backend, "")))
+            found = _brought_in(driver.find_snapshot(of.name), of, rehearse=rehearse)
+            if not found:
+                return Location("", None)
+            return self.unmanage_snapshot(found, name, rehearse=rehearse)
 
     @contextmanager
     def _claimed(self, name: str, listing: Listing, reference: Reference) -> Iterator[None]:
@@ -183,14 +198,15 @@ class Adoption:
             )
 
 
-def _brought_in(found: Iterable[Volume | Snapshot | None], owner: str) -> str:
-    for each in found:
-        if each is None:
-            continue
-        if each.adopted is None or each.adopted.owner != owner:
-            raise Exists(f"{each.id} has that name, and was not brought in for {owner}")
-        return each.id
-    return ""
+def _brought_in(found: Volume | Snapshot | None, of: BroughtIn, *, rehearse: bool) -> str:
+    """The id of what is meant, if that was found; empty if nothing was."""
+    if found is None:
+        if rehearse:
+            raise NotFound(f"nothing was brought in as {of.name}")
+        return ""
+    if found.adopted is None or found.adopted.owner != of.owner:
+        raise Exists(f"{found.id} has that name, and was not brought in for {of.owner}")
+    return found.id
 
 
 def _storage(driver: VolumeDriver) -> str:

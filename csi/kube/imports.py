@@ -27,21 +27,25 @@ class VolumeImports(BringingIn):
         storage_class = self._class(owner)
         self._check_claimant(owner)
         storage = self._world.storage(spec["node"])
-        request = self._request(owner, storage, storage_class)
+        request = self._request(record, storage, storage_class)
         request.dry_run = True
         found = storage.service.manage_volume(request)
         _check_filesystem(spec, found)
         self._world.create_dry(CLAIM, objects.claim(owner, found.size or 1))
-        record.note(capacity=str(found.size), fsType=found.properties.fs_type)
+        record.note(
+            backend=request.backend, capacity=str(found.size), fsType=found.properties.fs_type
+        )
 
     def _class(self, owner: Object) -> Object:
         return self._world.own_class(CLASS, owner["spec"]["storageClassName"], "provisioner")
 
     def _request(
-        self, owner: Object, storage: Storage, storage_class: Object
+        self, record: Record, storage: Storage, storage_class: Object
     ) -> pb.ManageVolumeRequest:
-        spec, uid = owner["spec"], owner["metadata"]["uid"]
-        backend = storage.backend(_backend_of(storage_class))
+        owner, spec, uid = record.owner, record.owner["spec"], record.uid
+        # Once begun it stays where it was begun: a class of that name may be another one by then.
+        begun = record["backend"] if record.begun else ""
+        backend = storage.backend(begun or _backend_of(storage_class))
         source = spec["source"]
         group = source.get("volumeGroup", "")
         if group and backend.storage and group != backend.storage:
@@ -63,7 +67,7 @@ class VolumeImports(BringingIn):
     def _adopt(self, record: Record) -> Pair:
         owner, world = record.owner, self._world
         storage_class, storage = self._class(owner), world.storage(owner["spec"]["node"])
-        found = storage.service.manage_volume(self._request(owner, storage, storage_class))
+        found = storage.service.manage_volume(self._request(record, storage, storage_class))
         _check_filesystem(owner["spec"], found)
         adopted = Adopted(found.id, found.size, found.properties.fs_type)
         volume = objects.volume(owner, adopted, storage_class, world.driver, world.topology)
@@ -83,7 +87,7 @@ class VolumeImports(BringingIn):
 
     def _let_go(self, record: Record) -> None:
         # By its name: while what a predecessor asked for still goes on, there is no volume to find.
-        brought_in = objects.brought_in(record.owner)
+        brought_in = objects.brought_in(record.owner, record["backend"])
         service = self._world.storage(record.owner["spec"]["node"]).service
         service.unmanage_volume(pb.UnmanageVolumeRequest(brought_in=brought_in))
 

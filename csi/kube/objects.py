@@ -44,10 +44,10 @@ def name_for(uid: str) -> str:
     return f"import-{uid}"
 
 
-def brought_in(owner: Object) -> pb.BroughtIn:
-    """How nodes know what was brought in for a resource."""
+def brought_in(owner: Object, backend: str) -> pb.BroughtIn:
+    """How nodes know what was brought in for a resource, in the backend of that name."""
     uid = owner["metadata"]["uid"]
-    return pb.BroughtIn(name=name_for(uid), owner=uid)
+    return pb.BroughtIn(name=name_for(uid), owner=uid, backend=backend)
 
 
 def volume(

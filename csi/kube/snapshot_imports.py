@@ -43,7 +43,7 @@ class SnapshotImports(BringingIn):
         request.dry_run = True
         found = origin.storage.service.manage_snapshot(request)
         self._world.create_dry(SNAPSHOT, objects.snapshot(owner))
-        record.note(node=origin.storage.node, capacity=str(found.size))
+        record.note(node=origin.storage.node, backend=request.backend, capacity=str(found.size))
 
     def _origin(self, owner: Object) -> Origin:
         wanted = owner["spec"]["claim"]
@@ -96,6 +96,6 @@ class SnapshotImports(BringingIn):
         return objects.is_ready(claimant)
 
     def _let_go(self, record: Record) -> None:
-        brought_in = objects.brought_in(record.owner)
+        brought_in = objects.brought_in(record.owner, record["backend"])
         service = self._world.storage(record["node"]).service
         service.unmanage_snapshot(pb.UnmanageSnapshotRequest(brought_in=brought_in))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from csi.controller.adoption import BroughtIn
 from csi.controller.orphans import Orphan
 from csi.manage import convert
 from csi.spec import manage_pb2 as pb
@@ -84,6 +85,12 @@ def reference(message: pb.Reference) -> Reference:
 def told(found: Reference | None) -> pb.Reference | None:
     """Which object it is."""
     return pb.Reference(name=found.name, uuid=found.uuid) if found else None
+
+
+def brought_in(request: pb.UnmanageVolumeRequest | pb.UnmanageSnapshotRequest) -> BroughtIn:
+    """What is to be taken back."""
+    of = request.brought_in
+    return BroughtIn(of.name, of.owner, of.backend)
 
 
 def wanted(request: pb.ManageVolumeRequest) -> AdoptionSpec:

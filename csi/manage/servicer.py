@@ -105,11 +105,11 @@ class Manage:
         return pb.ManageVolumeResponse(volume=existing.foreseen(made, backend.name, spec))
 
     def UnmanageVolume(self, request: pb.UnmanageVolumeRequest) -> pb.UnmanageVolumeResponse:
-        adoption, of = self._adoption, request.brought_in
-        if of.name:
-            left = adoption.take_back(of.name, of.owner)
+        adoption, name, dry = self._adoption, request.name, request.dry_run
+        if request.brought_in.name:
+            left = adoption.take_back(existing.brought_in(request), name, rehearse=dry)
         else:
-            left = adoption.unmanage(request.volume_id, request.name, rehearse=request.dry_run)
+            left = adoption.unmanage(request.volume_id, name, rehearse=dry)
         where = existing.told(left.reference)
         return pb.UnmanageVolumeResponse(storage=left.storage, reference=where)
 
@@ -122,11 +122,11 @@ class Manage:
         return pb.ManageSnapshotResponse(snapshot=existing.snapshot(made, backend.name, spec))
 
     def UnmanageSnapshot(self, request: pb.UnmanageSnapshotRequest) -> pb.UnmanageSnapshotResponse:
-        adoption, of, given = self._adoption, request.brought_in, request.snapshot_id
-        if of.name:
-            left = adoption.take_back_snapshot(of.name, of.owner)
+        adoption, name, dry = self._adoption, request.name, request.dry_run
+        if request.brought_in.name:
+            left = adoption.take_back_snapshot(existing.brought_in(request), name, rehearse=dry)
         else:
-            left = adoption.unmanage_snapshot(given, request.name, rehearse=request.dry_run)
+            left = adoption.unmanage_snapshot(request.snapshot_id, name, rehearse=dry)
         where = existing.told(left.reference)
         return pb.UnmanageSnapshotResponse(storage=left.storage, reference=where)
 

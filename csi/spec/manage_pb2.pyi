@@ -785,21 +785,27 @@ Global___UnmanageVolumeRequest: typing_extensions.TypeAlias = UnmanageVolumeRequ
 
 @typing.final
 class BroughtIn(google.protobuf.message.Message):
-    """The name and owner that a ManageVolume or ManageSnapshot had."""
+    """The name, owner and backend that a ManageVolume or ManageSnapshot had."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     OWNER_FIELD_NUMBER: builtins.int
+    BACKEND_FIELD_NUMBER: builtins.int
     name: builtins.str
     owner: builtins.str
+    backend: builtins.str
+    """May be empty where there is only one. No other is asked; UNAVAILABLE if it cannot tell, also because
+    its storage is not on the node: what was brought in there is away, and not undone.
+    """
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         owner: builtins.str = ...,
+        backend: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "owner", b"owner"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "name", b"name", "owner", b"owner"]) -> None: ...
 
 Global___BroughtIn: typing_extensions.TypeAlias = BroughtIn
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from csi.spec import manage_pb2 as pb
-from drivers.errors import Exists, InUse, NotFound, Precondition, Unmanageable
+from drivers.errors import Busy, Exists, InUse, Invalid, NotFound, Precondition, Unmanageable
 from drivers.manageable import Hindrance, Obstacle
 
 GIB = 1 << 30
@@ -50,6 +50,8 @@ class Node:
     pause: float = 0.0
     asked: int = 0
     """How often somebody began to adopt or to release."""
+    going: set[str] = field(default_factory=set)
+    """The names that something is being brought in under."""
     revision: int = 1
     guard: threading.RLock = field(default_factory=threading.RLock)
 
@@ -149,11 +151,11 @@ class Manage:
         return pb.ManageSnapshotResponse(snapshot=self._snapshot(lv))
 
     def UnmanageVolume(self, request: pb.UnmanageVolumeRequest) -> pb.UnmanageVolumeResponse:
+        meant = self._meant(request.volume_id, request.brought_in)
         with self.node.guard:
             for lv in self.node.lvs.values():
-                if lv.origin and lv.id and self._origin_id(lv) == request.volume_id:
+                if lv.origin and lv.id and self._origin_id(lv) == meant:
                     raise InUse(f"snapshot {lv.name} of it exists")
-        meant = self._meant(request.volume_id, request.brought_in)
         reference = self._released(meant, request.name, request.dry_run)
         return pb.UnmanageVolumeResponse(storage=self.node.group, reference=reference)
 
@@ -164,7 +166,15 @@ class Manage:
 
     def _adopted(self, request: pb.ManageVolumeRequest | pb.ManageSnapshotRequest) -> Lv:
         self.node.asked += 1
-        time.sleep(self.node.pause)
+        self.node.going.add(request.name)
+        try:
+            time.sleep(self.node.pause)
+            return self._adopted_now(request)
+        finally:
+            self.node.going.discard(request.name)
+
+    def _adopted_now(self, request: pb.ManageVolumeRequest | pb.ManageSnapshotRequest) -> Lv:
+        self._check_backend(request.backend)
         with self.node.guard:
             lv = self._found(request.reference)
             if lv.id:
@@ -189,9 +199,20 @@ class Manage:
     def _meant(self, object_id: str, of: pb.BroughtIn) -> str:
         if not of.name:
             return object_id
+        self._check_backend(of.backend)
+        if of.name in self.node.going:
+            raise Busy(f"{of.name} is being brought in")
         with self.node.guard:
-            found = (lv.id for lv in self.node.lvs.values() if lv.csi_name == of.name)
-            return next(found, "nothing of that name")
+            found = [lv for lv in self.node.lvs.values() if lv.csi_name == of.name]
+            for lv in found:
+                if lv.owner != of.owner:
+                    raise Exists(f"{lv.name} was not brought in for {of.owner}")
+            return found[0].id if found else "nothing of that name"
+
+    def _check_backend(self, name: str) -> None:
+        # As a node with several: none is asked that was not named.
+        if name != self.node.backend:
+            raise Invalid(f"one backend must be named, not {name or 'none'}")
 
     def _released(self, object_id: str, name: str, dry_run: bool) -> pb.Reference:
         self.node.asked += 1

@@ -52,6 +52,23 @@ def test_an_import_that_is_deleted_on_the_way_is_undone(idle: Bench) -> None:
     assert idle.is_plain("undone")
 
 
+def test_what_still_goes_on_at_the_node_is_waited_for_and_undone(idle: Bench) -> None:
+    idle.node.add("going")
+    found = idle.bring_in("going", "going")
+    idle.live_for(1, lambda: idle.status(VOLUME_IMPORT, "going").get("begun"))
+    idle.node.pause = 5.0
+    idle.start()
+    idle.eventually(lambda: idle.node.going, idle.log)
+    idle.kill()
+    idle.delete(VOLUME_IMPORT, "going")
+    idle.node.pause = 0.0
+    idle.start()
+    idle.eventually(lambda: idle.gone(VOLUME_IMPORT, "going"), idle.log)
+    assert not idle.node.going
+    assert idle.is_plain("going")
+    assert idle.gone(VOLUME, name_for(found["metadata"]["uid"]))
+
+
 def test_what_is_in_work_ends_before_the_operator_does(idle: Bench) -> None:
     idle.node.add("slow")
     idle.node.pause = 3.0
