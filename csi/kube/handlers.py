@@ -22,7 +22,11 @@ from csi.kube.turns import turn
 
 MINUTE, HOUR = 60.0, 3600.0
 """Seconds between two looks, at most: at what goes on by itself, and at what waits for a person."""
+REHEARSED = 5 * MINUTE
+"""As `HOUR`, while a person tries out what would be refused."""
 DOUBLINGS = 6
+RECONCILE = "reconcile"
+"""By this name kopf marks what is not done yet."""
 
 
 class Work(Protocol):
@@ -50,14 +54,15 @@ def register(registry: kopf.OperatorRegistry, works: Sequence[Work], desk: Desk)
         where: Any = {"registry": registry, "when": partial(_is_of, desk.driver)}
         at = work.kind.api, work.kind.plural
         doing = _handler(partial(_carry_out, work), work.kind, desk)
-        kopf.on.create(*at, id="reconcile", **where)(doing)
-        kopf.on.update(*at, id="reconcile", field="spec", **where)(doing)
-        kopf.on.resume(*at, id="reconcile", **where)(doing)
+        kopf.on.create(*at, id=RECONCILE, **where)(doing)
+        kopf.on.update(*at, id=RECONCILE, field="spec", **where)(doing)
+        kopf.on.resume(*at, id=RECONCILE, **where)(doing)
         # kopf holds what this may be called for, and lets go of what it is not called for any more: there is
         # nothing to undo once it is done, and nobody to let go of it once the operator is uninstalled.
         undone: Any = where | {"when": partial(_is_unfinished, desk.driver)}
         kopf.on.delete(*at, id="undo", **undone)(_handler(work.undo, work.kind, desk))
         kopf.on.event(*at, id="forget", **where)(_forgetting(work.kind, desk))
+        kopf.on.event(*at, id="wake", **where)(_waking(work.kind, desk))
 
 
 def _is_of(driver: str, spec: Any, **_rest: Any) -> bool:
@@ -76,6 +81,18 @@ def _forgetting(kind: Kind, desk: Desk) -> Callable[..., None]:
     return forget
 
 
+def _waking(kind: Kind, desk: Desk) -> Callable[..., None]:
+    mark = f"{prefix(desk.driver)}/{RECONCILE}"
+
+    def wake(body: Any, patch: Any, **_rest: Any) -> None:
+        # To kopf a change of what was never done yet is nothing new: it would sleep on.
+        rests = mark in (body["metadata"].get("annotations") or {})
+        if rests and desk.ledger.is_changed(kind.name, body):
+            patch.metadata.annotations[mark] = None
+
+    return wake
+
+
 def _carry_out(work: Work, record: Record) -> None:
     # One that is to be deleted by now is undone next.
     if "deletionTimestamp" not in record.owner["metadata"]:
@@ -89,22 +106,32 @@ def _handler(work: Callable[[Record], None], kind: Kind, desk: Desk) -> Callable
             try:
                 record = desk.open(kind, body)
                 if record is not None:
+                    desk.ledger.began(kind.name, record.owner)
                     work(record)
             except Refused as error:
                 this.result = error.reason
                 desk.ledger.ended(kind.name, error.reason, record)
                 times = desk.ledger.again(kind.name, uid, error.reason)
-                raise kopf.TemporaryError(str(error), delay=pause(error.again, times)) from error
+                dry = bool(record and record.owner["spec"].get("dryRun"))
+                delay = pause(error.again, times, REHEARSED if dry else HOUR)
+                raise kopf.TemporaryError(str(error), delay=delay) from error
             this.result = "done"
             desk.ledger.ended(kind.name, "done", record)
 
     return handle
 
 
-def pause(first: float, times: int) -> float:
+def prefix(driver: str) -> str:
+    """What the names of kopf's marks on resources begin with."""
+    # Two installations with two drivers in one cluster must not take each other's marks off.
+    return f"operator.{driver}"
+
+
+def pause(first: float, times: int, longest: float = HOUR) -> float:
     """Seconds until the next try, after as many for the same reason: longer each time, to a bound.
 
-    No refusal is for good: a volume, a class or a node that is missed today may be there tomorrow.
+    No refusal is for good: a volume, a class or a node that is missed today may be there tomorrow. What
+    waits for a person is looked at after ``longest`` at the latest.
     """
-    bound = HOUR if first >= LATER else MINUTE
+    bound = longest if first >= LATER else MINUTE
     return min(first * 2.0 ** min(times, DOUBLINGS), bound)

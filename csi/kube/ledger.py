@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from csi.kube.client import Object
 from csi.kube.record import Record
 
 Observe = Callable[[str, str], None]
@@ -20,6 +21,24 @@ class Ledger:
         self._guard = threading.Lock()
         self._phases: dict[tuple[str, str], str] = {}
         self._tries: dict[tuple[str, str], tuple[str, int]] = {}
+        self._tried: dict[tuple[str, str], int] = {}
+
+    def began(self, kind: str, owner: Object) -> None:
+        """A resource is looked at as it is now; what another one wanted has been refused never."""
+        key = kind, owner["metadata"]["uid"]
+        with self._guard:
+            if self._is_changed(kind, owner):
+                self._tries.pop(key, None)
+            self._tried[key] = owner["metadata"].get("generation", 0)
+
+    def is_changed(self, kind: str, owner: Object) -> bool:
+        """Whether something else is wanted than when it was looked at last; false if that is not known."""
+        with self._guard:
+            return self._is_changed(kind, owner)
+
+    def _is_changed(self, kind: str, owner: Object) -> bool:
+        generation = owner["metadata"].get("generation", 0)
+        return bool(generation > self._tried.get((kind, owner["metadata"]["uid"]), generation))
 
     def ended(self, kind: str, result: str, record: Record | None) -> None:
         """A call for a resource has ended; ``record`` is None where it was gone, or not to be had."""
@@ -41,6 +60,7 @@ class Ledger:
         with self._guard:
             self._phases.pop((kind, uid), None)
             self._tries.pop((kind, uid), None)
+            self._tried.pop((kind, uid), None)
 
     def phases(self) -> Mapping[tuple[str, ...], int]:
         """How many resources there are of each kind and phase."""

@@ -18,6 +18,7 @@ import kopf
 from kubernetes import client
 
 from csi.kube.api import Api, Refusal, Silent
+from csi.kube.handlers import prefix
 from csi.kube.kinds import Kind
 
 log = logging.getLogger(__name__)
@@ -139,11 +140,10 @@ def credentials(found: client.Configuration) -> kopf.ConnectionInfo:
 def settings(driver: str, threads: ThreadPoolExecutor) -> kopf.OperatorSettings:
     """kopf's settings: marks of our own, bounds for everything, and nothing posted that we do not say."""
     made = kopf.OperatorSettings()
-    # Two installations with two drivers in one cluster must not take each other's marks off.
-    made.persistence.finalizer = f"operator.{driver}/undo"
-    prefix = f"operator.{driver}"
-    made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=prefix, v1=False)
-    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=prefix, v1=False)
+    mine = prefix(driver)
+    made.persistence.finalizer = f"{mine}/undo"
+    made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=mine, v1=False)
+    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=mine, v1=False)
     made.posting.enabled = False
     # Looking for kinds and namespaces as they come would need the right to list all of them.
     made.scanning.disabled = True

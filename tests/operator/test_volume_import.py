@@ -12,6 +12,13 @@ from csi.kube.kinds import CLAIM, VOLUME, VOLUME_IMPORT
 from tests.operator.bench import Bench, why
 
 pytestmark = pytest.mark.timeout(300)
+MARK = "operator.hearth-csi.io/reconcile"
+
+
+def waits(bench: Bench, name: str) -> bool:
+    """Whether an import is not looked at for a while."""
+    found = bench.api.get(VOLUME_IMPORT, name) or {}
+    return MARK in found["metadata"].get("annotations", {})
 
 
 def test_a_logical_volume_becomes_a_bound_claim(served: Bench) -> None:
@@ -138,17 +145,23 @@ def test_what_was_refused_is_looked_at_as_soon_as_somebody_asks(served: Bench) -
     served.bring_in("opened", "opened")
     served.until(VOLUME_IMPORT, "opened", "Refused InUse")
     lv.is_open = False
-    mark = "operator.hearth-csi.io/reconcile"
-
-    def waits() -> bool:
-        found = served.api.get(VOLUME_IMPORT, "opened") or {}
-        return mark in found["metadata"].get("annotations", {})
-
     # It is written after the status; taken off before, it would come back.
-    served.eventually(waits)
-    served.plane.kubectl("annotate", "volumeimport", "opened", f"{mark}-")
+    served.eventually(lambda: waits(served, "opened"))
+    served.plane.kubectl("annotate", "volumeimport", "opened", f"{MARK}-")
     began = time.monotonic()
     served.until(VOLUME_IMPORT, "opened", "Bound")
+    assert time.monotonic() - began < 50
+
+
+def test_a_rehearsal_that_was_refused_is_looked_at_once_it_shall_be_done(served: Bench) -> None:
+    lv = served.node.add("mounted", is_open=True)
+    served.bring_in("mounted", "mounted", dryRun=True)
+    served.until(VOLUME_IMPORT, "mounted", "Refused InUse")
+    served.eventually(lambda: waits(served, "mounted"))
+    lv.is_open = False
+    began = time.monotonic()
+    served.api.patch(VOLUME_IMPORT, "mounted", {"spec": {"dryRun": False}})
+    served.until(VOLUME_IMPORT, "mounted", "Bound")
     assert time.monotonic() - began < 50
 
 

@@ -39,7 +39,7 @@ class Work:
 class Record:
     """A resource that is there."""
 
-    owner = {"metadata": {"name": "data", "uid": "u"}}  # noqa: RUF012
+    owner = {"metadata": {"name": "data", "uid": "u"}, "spec": {}}  # noqa: RUF012
 
     def __getitem__(self, _key: str) -> str:
         return "Bound"
@@ -114,8 +114,40 @@ def test_a_resource_that_is_gone_is_forgotten_whoever_let_go_of_it() -> None:
     create.fn(body=Record.owner)
     assert ledger.phases() == {("VolumeImport", "Bound"): 1}
     handlers: Any = registry._watching._handlers
-    [event] = handlers
+    [event] = [each for each in handlers if each.id == "forget"]
     event.fn(event={"type": "MODIFIED"}, body=Record.owner)
     assert ledger.phases() == {("VolumeImport", "Bound"): 1}
     event.fn(event={"type": "DELETED"}, body=Record.owner)
     assert ledger.phases() == {}
+
+
+def test_what_is_refused_in_a_rehearsal_is_looked_at_every_few_minutes() -> None:
+    rehearsed: Any = Record()
+    rehearsed.owner = Record.owner | {"spec": {"dryRun": True}}
+    desk = Desk("d", lambda _kind, _seen: rehearsed, Ledger(lambda _kind, _result: None))
+    assert delays(desk, Work(), *[Refused("InUse", "it is open")] * 5) == [60, 120, 240, 300, 300]
+
+
+def test_what_rests_is_looked_at_once_something_else_is_wanted() -> None:
+    asked: Any = Record()
+    opened: Any = lambda _kind, _seen: asked  # noqa: E731
+    ledger = Ledger(lambda _kind, _result: None)
+    registry, desk, work = kopf.OperatorRegistry(), Desk("d", opened, ledger), Work()
+    register(registry, [work], desk)
+    handlers: Any = registry._watching._handlers
+    [event] = [each for each in handlers if each.id == "wake"]
+    mark = "operator.d/reconcile"
+
+    def seen(generation: int, **marks: str) -> kopf.Patch:
+        metadata = {"name": "data", "uid": "u", "generation": generation, "annotations": marks}
+        asked.owner, patch = {"metadata": metadata, "spec": {}}, kopf.Patch()
+        event.fn(event={"type": "MODIFIED"}, body=asked.owner, patch=patch)
+        return patch
+
+    assert not seen(2, **{mark: "..."}), "nobody knows what was wanted when it was refused"
+    refused = Refused("InUse", "it is open")
+    assert delays(desk, work, refused, refused) == [60, 120]
+    assert not seen(2, **{mark: "..."})
+    assert seen(3, **{mark: "..."}) == {"metadata": {"annotations": {mark: None}}}
+    assert not seen(3), "nothing is taken off that is not there"
+    assert delays(desk, work, refused) == [60], "another wish has not been refused yet"
