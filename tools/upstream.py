@@ -30,9 +30,19 @@ PATTERN = re.compile(r"\[Testpattern: (?P<pattern>[^\]]+)\]")
 class Spec:
     """One spec that matched: how it ended, and what the suite said when it skipped or failed it."""
 
-    name: str
+    title: str
     status: str
     said: str
+
+    @property
+    def is_spec(self) -> bool:
+        """Whether it is not what comes before or after all of them."""
+        return self.title.startswith(SPEC)
+
+    @property
+    def name(self) -> str:
+        """Its title, without what all specs begin with."""
+        return self.title.removeprefix(SPEC)
 
     @property
     def pattern(self) -> str:
@@ -43,11 +53,12 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A skip that is explained."""
+    """A skip that is explained, of so many specs at most: one more has lost what it had."""
 
     says: re.Pattern[str]
     capability: str
     why: str
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +76,23 @@ class Expected:
 def load(text: str) -> Expected:
     """Read tests/e2e/upstream.toml."""
     content = tomllib.loads(text)
-    skips = [Skip(re.compile(e["says"]), e["capability"], e["why"]) for e in content["skip"]]
+    skips = [
+        Skip(re.compile(each["says"]), each["capability"], each["why"], each["most"])
+        for each in content["skip"]
+    ]
     return Expected(content["passes"], skips)
 
 
 def read(report: str) -> list[Spec]:
-    """The specs of Ginkgo's JUnit report; those that its filter left out are not among them."""
+    """The specs of Ginkgo's JUnit report; those that its filter left out are not among them.
+
+    Neither are those that a run did not come to: Ginkgo's exit status tells of them. What comes before and
+    after all specs is one if it failed.
+    """
     # Written by our own run a moment ago: not hostile.
     cases = ET.fromstring(report).iter("testcase")  # noqa: S314
-    specs = [_spec(case) for case in cases if case.get("name", "").startswith(SPEC)]
-    return [each for each in specs if each.status != "skipped" or each.said]
+    specs = [_spec(case) for case in cases]
+    return [each for each in specs if each.said or (each.is_spec and each.status != "skipped")]
 
 
 def _spec(case: ET.Element) -> Spec:
@@ -83,8 +101,8 @@ def _spec(case: ET.Element) -> Spec:
     failure = next((each for kind in ("failure", "error") for each in case.iter(kind)), None)
     if failure is not None:
         said = failure.get("message") or failure.text or ""
-    name = case.get("name", "").removeprefix(SPEC)
-    return Spec(name, case.get("status", ""), " ".join(said.removeprefix("skipped").split()))
+    said = " ".join(said.removeprefix("skipped").split())
+    return Spec(case.get("name", ""), case.get("status", ""), said)
 
 
 def faults(specs: Sequence[Spec], expected: Expected, part: str) -> Iterator[str]:
@@ -94,6 +112,9 @@ def faults(specs: Sequence[Spec], expected: Expected, part: str) -> Iterator[str
             yield f"SKIPPED without a reason in {LIST.name}: {each.name}: {each.said}"
         if each.status not in ("passed", "skipped"):
             yield f"FAILED {each.name}: {each.status}: {each.said[:300]}"
+    for skip, number in _explained(specs, expected):
+        if number > skip.most:
+            yield f"{number} specs lack {skip.capability}, {LIST.name} says {skip.most}"
     passed, least = sum(each.status == "passed" for each in specs), expected.passes[part]
     if passed < least:
         yield f"{passed} specs passed, {LIST.name} says {least}"
@@ -131,9 +152,14 @@ def _patterns(specs: Sequence[Spec]) -> Iterator[str]:
 
 
 def _reasons(specs: Sequence[Spec], expected: Expected) -> Iterator[str]:
-    reasons = [expected.reason(each) for each in specs if each.status == "skipped"]
-    for skip, number in Counter(each for each in reasons if each).most_common():
+    for skip, number in _explained(specs, expected):
         yield f"| {skip.capability} | {number} | {skip.why} |"
+
+
+def _explained(specs: Sequence[Spec], expected: Expected) -> list[tuple[Skip, int]]:
+    """The reasons, and how many specs were skipped for each, most first."""
+    reasons = [expected.reason(each) for each in specs if each.status == "skipped"]
+    return Counter(each for each in reasons if each).most_common()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -82,6 +82,7 @@ def test_images_have_their_upstream_names() -> None:
         "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
         "registry.k8s.io/e2e-test-images/glibc-dns-testing:2.0.0",
         "registry.k8s.io/e2e-test-images/nginx:1.15-4",
+        "registry.k8s.io/sig-storage/hello-populator:v1.0.1",
     ]
 
 

@@ -13,6 +13,7 @@ focused = 1
 says = "doesn't support ext3"
 capability = "ext3"
 why = "ext4 mounts it"
+most = 1
 """
 REPORT = """
 <testsuites><testsuite name="e2e" tests="5">
@@ -27,6 +28,10 @@ REPORT = """
 """
 FAILED = """<testcase name="[It] External five" status="failed">
 <failure message="no such&#10;volume"/></testcase>"""
+SECOND = """<testcase name="[It] External seven" status="skipped">
+<skipped message="skipped - Driver doesn't support ext3"/></testcase>"""
+BEFORE = """<testcase name="[SynchronizedBeforeSuite]" status="failed">
+<failure message="no nodes"/></testcase>"""
 UNEXPLAINED = """<testcase name="[It] External six" status="skipped">
 <skipped message="skipped - needs a moon"/></testcase>"""
 
@@ -55,6 +60,14 @@ def test_a_skip_that_nobody_explained_is_named() -> None:
     assert line.startswith(
         "SKIPPED without a reason in upstream.toml: External six: - needs a moon"
     )
+
+
+def test_more_skips_than_explained_are_a_fault() -> None:
+    assert told(SECOND) == ["2 specs lack ext3, upstream.toml says 1"]
+
+
+def test_what_fails_before_all_specs_is_named() -> None:
+    assert told(BEFORE) == ["FAILED [SynchronizedBeforeSuite]: failed: no nodes"]
 
 
 def test_fewer_passes_than_listed_are_a_fault() -> None:

@@ -25,6 +25,7 @@ TESTS = "registry.k8s.io/e2e-test-images"
 SIDECARS = ("csi-provisioner", "csi-resizer", "csi-snapshotter", "snapshot-controller")
 BUSYBOX = Path("/bin/busybox")
 DD, SHELL = Path("/bin/dd"), Path("/bin/sh")
+POPULATOR = Path(__file__).with_name("populator.sh")
 LIBRARY = re.compile(r"(/\S+) \(0x")
 """A file in the output of ldd."""
 FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/tmp")
@@ -69,6 +70,12 @@ def wanted(layout: Layout) -> list[Image]:
             linked=(DD, SHELL),
         ),
         Image(f"{TESTS}/nginx:1.15-4", arguments=("sh",), has_shell=True),
+        Image(
+            f"{STORAGE}/hello-populator:v1.0.1",
+            entry_point=("/bin/sh", f"/{POPULATOR.name}"),
+            programs=(POPULATOR, layout.binaries / "kubectl"),
+            has_shell=True,
+        ),
     ]
 
 
