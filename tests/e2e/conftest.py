@@ -10,6 +10,10 @@ from tests.e2e import cluster
 from tests.e2e.kubectl import SYSTEM, Kubectl, Refused, until
 
 NAMESPACE = "hearth-e2e"
+IMPORTED = (
+    *("pods", "persistentvolumeclaims", "volumesnapshots"),
+    *("snapshotreleases", "snapshotimports", "volumereleases", "volumeimports"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +72,16 @@ def ours(kubectl: Kubectl) -> set[str]:
         for each in found
         if each["spec"].get("csi", {}).get("driver") == "hearth-csi.io"
     }
+
+
+@pytest.fixture
+def tidy(kubectl: Kubectl, nodes: list[str]) -> Iterator[None]:
+    """Nothing of it stays, in the cluster or on the node."""
+    yield
+    clear(kubectl, *IMPORTED)
+    # What failed after it was bound is kept, and would be in the way of every test after it.
+    for name in ours(kubectl):
+        kubectl.delete("persistentvolume", name)
+    left = "umount /run/by-hand; lvm lvremove --quiet --yes hearth/archive hearth/archive-monday"
+    for node in nodes:
+        cluster.on(node, f"({left}) 2>/dev/null || true")

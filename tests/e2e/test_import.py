@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.e2e import cluster
-from tests.e2e.conftest import clear, ours
 from tests.e2e.kubectl import EXAMPLES, Kubectl, until
 from tests.e2e.test_faults import numbered
 
-KINDS = (
-    *("pods", "persistentvolumeclaims", "volumesnapshots"),
-    *("snapshotreleases", "snapshotimports", "volumereleases", "volumeimports"),
-)
 MAKE = {
     "thick": "lvm lvcreate --quiet --yes --wipesignatures n --size {} --name archive hearth",
     "thin": "lvm lvcreate --quiet --yes --virtualsize {} --thinpool pool --name archive hearth",
@@ -60,30 +54,6 @@ def by_hand(node: str, layout: str, fs_type: str = "ext4", size: str = "64m") ->
     """Make a logical volume with a file in it; its digest."""
     cluster.on(node, MAKE[layout].format(size))
     return cluster.on(node, FILL.format(fs_type)).split()[0]
-
-
-def checked(kubectl: Kubectl, name: str) -> str:
-    """Why an import does not go on."""
-    found = condition(kubectl, "volumeimport", name, "Checked")
-    return str(found["reason"]) if found.get("status") == "False" else ""
-
-
-def content(node: str) -> str:
-    """The digest of every byte of the logical volume."""
-    return cluster.on(node, "sha256sum < /dev/mapper/hearth-archive")
-
-
-@pytest.fixture
-def tidy(kubectl: Kubectl, nodes: list[str]) -> Iterator[None]:
-    """Nothing of it stays, in the cluster or on the node."""
-    yield
-    clear(kubectl, *KINDS)
-    # What failed after it was bound is kept, and would be in the way of every test after it.
-    for name in ours(kubectl):
-        kubectl.delete("persistentvolume", name)
-    left = "umount /run/by-hand; lvm lvremove --quiet --yes hearth/archive hearth/archive-monday"
-    for node in nodes:
-        cluster.on(node, f"({left}) 2>/dev/null || true")
 
 
 def user(claim: str, script: str) -> str:
@@ -196,52 +166,19 @@ def test_a_snapshot_made_by_hand_is_restored_and_leaves_again(
     cluster.on(node, "lvm lvremove --quiet --yes hearth/archive-monday")
 
 
-REFUSED = {
-    "absent": ("", {}, "InvalidReference"),
-    "pool": ("", {"logicalVolume": "pool"}, "Pool"),
-    "group": ("", {"volumeGroup": "other"}, "ClassMismatch"),
-    "filesystem": ("mkfs.vfat {} >/dev/null || mkswap -q {}", {}, "FilesystemUnknown"),
-    "open": ("mkfs.ext4 -q {}; mkdir -p /run/by-hand; mount {} /run/by-hand", {}, "InUse"),
-}
-
-
 @pytest.mark.usefixtures("tidy")
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_come_in_is_refused_and_nothing_of_it_changed(
-    kubectl: Kubectl, nodes: list[str], what: str
+def test_an_imported_snapshot_is_deleted_where_its_import_allows_it(
+    kubectl: Kubectl, nodes: list[str]
 ) -> None:
-    node, (script, source, reason) = nodes[0], REFUSED[what]
-    device = "/dev/mapper/hearth-archive"
-    if script:
-        cluster.on(node, f"{MAKE['thick'].format('64m')}; {script.replace('{}', device)}")
-    before = content(node) if script else ""
-    named = {"volumeGroup": "hearth", "logicalVolume": "archive", **source}
-    kubectl.apply(of("VolumeImport", "volume", node=node, source=named))
-    until(lambda: checked(kubectl, "archive") == reason, f"it is refused with {reason}")
-    kubectl.delete("volumeimport", "archive")
-    assert "archive" not in kubectl.names("persistentvolumeclaims")
-    if script:
-        assert content(node) == before
-        assert cluster.volumes(node)["archive"] == "", "not one tag was written"
-    cluster.on(node, "umount /run/by-hand 2>/dev/null || true")
-
-
-@pytest.mark.usefixtures("tidy")
-def test_of_two_imports_of_one_volume_the_first_has_it(kubectl: Kubectl, nodes: list[str]) -> None:
-    by_hand(nodes[0], "thick")
-    kubectl.apply(of("VolumeImport", "volume", node=nodes[0]))
+    node = nodes[0]
+    by_hand(node, "thin")
+    cluster.on(node, CUT["thin"])
+    kubectl.apply(of("VolumeImport", "volume", node=node))
     kubectl("wait", "--for=condition=Bound", "volumeimport/archive", "--timeout=120s")
-    tags = cluster.volumes(nodes[0])["archive"]
-    claim = {"namespace": kubectl.namespace, "name": "second"}
-    second = yaml.safe_load(of("VolumeImport", "volume", node=nodes[0], claim=claim))
-    second["metadata"]["name"] = "second"
-    kubectl.apply(yaml.safe_dump(second))
-    until(lambda: checked(kubectl, "second") == "AlreadyManaged", "somebody has it")
-    kubectl.delete("volumeimport", "second")
-    assert cluster.volumes(nodes[0])["archive"] == tags
-    kubectl.apply(of("VolumeRelease", "release"))
-    kubectl("wait", "--for=condition=Released", "volumerelease/archive", "--timeout=180s")
-    cluster.on(nodes[0], "lvm lvremove --quiet --yes hearth/archive")
+    kubectl.apply(of("SnapshotImport", "snapshot", deletionPolicy="Delete", allowDelete=True))
+    kubectl("wait", "--for=condition=Bound", "snapshotimport/archive-monday", "--timeout=120s")
+    kubectl.delete("volumesnapshot", "archive-monday")
+    until(lambda: set(cluster.volumes(node)) == {"archive"}, "the snapshot is gone, alone")
 
 
 def test_the_overview_has_every_backend(kubectl: Kubectl, nodes: list[str]) -> None:
