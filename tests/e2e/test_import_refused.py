@@ -39,7 +39,8 @@ REFUSED = {
     "absent": ("", {}, "InvalidReference"),
     "pool": ("", {"logicalVolume": "pool"}, "Pool"),
     "filesystem": ("mkfs.vfat {} >/dev/null || mkswap -q {}", {}, "FilesystemUnknown"),
-    "open": ("mkfs.ext4 -q {}; mkdir -p /run/by-hand; mount {} /run/by-hand", {}, "InUse"),
+    # Read-only: who is mounted otherwise writes by itself now and then.
+    "open": ("mkfs.ext4 -q {}; mkdir -p /run/by-hand; mount -o ro {} /run/by-hand", {}, "InUse"),
 }
 
 
