@@ -57,17 +57,23 @@ def test_the_devices_of_other_groups_are_not_touched(lvm: FakeLvm) -> None:
         assert all(each.suspended for each in others)
 
 
+def waits_for(device: Device) -> Callable[[str], None]:
+    """What LVM does while the device is suspended: nothing."""
+
+    def stand_still(what: str) -> None:
+        if what.startswith("lvm") and device.suspended:
+            raise Busy("it waits for a suspended device")
+
+    return stand_still
+
+
 def test_what_a_cut_left_suspended_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
     """A host's LVM that waits for it holds the lock that a report needs."""
     device = lvm.device(lvm.object(active(lvm).id))
     device.suspended = True
     process = Process(lvm)
 
-    def stand_still(what: str) -> None:
-        if what.startswith("lvm") and device.suspended:
-            raise Busy("it waits for a suspended device")
-
-    process.meanwhile = stand_still
+    process.meanwhile = waits_for(device)
     with lived(process):
         assert not device.suspended
 
@@ -116,11 +122,7 @@ def test_what_somebody_opens_meanwhile_goes_on_all_the_same(lvm: FakeLvm) -> Non
     device.suspended = True
     process = Scanned(lvm)
 
-    def stand_still(what: str) -> None:
-        if what.startswith("lvm") and device.suspended:
-            raise Busy("it waits for a suspended device")
-
-    process.meanwhile = stand_still
+    process.meanwhile = waits_for(device)
     with lived(process):
         assert not device.suspended
 
