@@ -67,7 +67,8 @@ while sleep 2; do
             hand_over "$where" "$name" "$uid"
         else
             own "$uid" "$class" "$size" "$node" \
-                "$(hello "$where" "$source" fileName)" "$(hello "$where" "$source" fileContents)" 2>/dev/null
+                "$(hello "$where" "$source" fileName)" "$(hello "$where" "$source" fileContents)" 2>&1 |
+                grep -v AlreadyExists # it is asked for again until the pod is done
         fi
     done
 done
