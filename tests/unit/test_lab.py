@@ -134,18 +134,13 @@ def test_a_shell_waits_for_nobody() -> None:
 
 def test_the_kernel_gets_its_disks_by_descriptor_and_its_consoles_in_order() -> None:
     command = kernel.command_line(
+        kernel.INSTALLED,
         Path("/var/tmp/run"),
         memory=1 << 30,
-        cpu=1,
         disks=[7, 9],
         consoles=["null,fd:4", "null,fd:5"],
-        namespace=["unshare"],
     )
-    assert command[: command.index(kernel.PROGRAM)] == [
-        *("taskset", "--cpu-list", "1"),
-        *("setpriv", "--pdeathsig", "KILL"),
-        "unshare",
-    ]
+    assert command[0] == kernel.INSTALLED.program
     assert {
         "mem=1048576K",
         "rootfstype=hostfs",
@@ -156,6 +151,16 @@ def test_the_kernel_gets_its_disks_by_descriptor_and_its_consoles_in_order() -> 
         "ubda=/proc/self/fd/7",
         "ubdb=/proc/self/fd/9",
     } <= set(command)
+
+
+def test_a_newer_kernel_is_used_where_it_was_seen_to_work(tmp_path: Path) -> None:
+    assert kernel.found({}, tmp_path) == kernel.INSTALLED
+    (tmp_path / kernel.WORKS).write_text("/somewhere/else\n")
+    assert kernel.found({}, tmp_path) == kernel.INSTALLED
+    (tmp_path / kernel.WORKS).write_text(f"{tmp_path}\n")
+    assert kernel.found({}, tmp_path) == kernel.unpacked(tmp_path)
+    assert kernel.found({"LAB_KERNEL": "installed"}, tmp_path) == kernel.INSTALLED
+    assert kernel.found({"LAB_KERNEL": "/other"}, tmp_path) == kernel.unpacked(Path("/other"))
 
 
 def test_disks_are_named_in_the_order_they_were_asked_for() -> None:
@@ -180,6 +185,7 @@ def test_the_job_becomes_the_command_exactly(tmp_path: Path) -> None:
     text = job.render(
         ["python3", "-c", "import os, sys; print([*sys.argv[1:], os.getcwd(), *os.environ])", odd],
         folder=tmp_path,
+        modules=Path("/m"),
         environment={"ODD": odd, "PATH": "/usr/bin:/bin"},
         shares=[],
     )
@@ -192,7 +198,9 @@ def test_the_job_becomes_the_command_exactly(tmp_path: Path) -> None:
 
 def test_only_folders_hidden_by_private_ones_are_shared(tmp_path: Path) -> None:
     folders = [Path("/tmp/a b/c"), Path("/tmp/a b"), Path("/srv"), Path("/run/x"), Path("/tmp")]
-    text = job.render(["true"], folder=Path("/"), environment={}, shares=folders)
+    text = job.render(
+        ["true"], folder=Path("/"), environment={}, modules=Path("/m"), shares=folders
+    )
     assert run_job(tmp_path, "mount_shares", text) == "share </run/x>\nshare </tmp/a b>\n"
 
 

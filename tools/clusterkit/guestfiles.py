@@ -1,6 +1,7 @@
 """The files a node is given: settings of its init, kubelet, containerd, the pod network and LVM."""
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from tools.clusterkit import images, plan
 from tools.clusterkit.layout import Layout
 from tools.clusterkit.plan import Node
+from tools.labkit import kernel
 
 # Of this machine's /etc, what programs of its /usr look for.
 COPIED = (
@@ -61,6 +63,7 @@ def settings(layout: Layout, node: Node, members: Sequence[Node]) -> str:
             f"cluster={shlex.quote(str(layout.root))}",
             f"node={layout.in_guest(layout.node(node.name))}",
             f"pause={shlex.quote(images.PAUSE)}",
+            f"modules={shlex.quote(str(kernel.found(os.environ).modules))}",
             "add_routes() {",
             "    :",
             *(f"    ip route add {other.pods} via {other.address}" for other in others),

@@ -70,11 +70,13 @@ def shell(
 def command_line(folder: Path, node: Node, asked: Plan, *, core: int) -> list[str]:
     """The program and arguments of a guest; it is pinned, or it would be several times slower."""
     files = ["root.img", *(f"disk{number}.img" for number in range(1, len(asked.disks) + 1))]
+    machine = kernel.found(os.environ)
     devices = [name.removeprefix("/dev/") for name in kernel.disk_names(len(files))]
     return [
         *("taskset", "--cpu-list", str(core)),
         *kernel.process_namespace(),
-        kernel.PROGRAM,
+        machine.program,
+        *machine.arguments,
         f"mem={asked.memory >> 10}K",
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
         f"init={folder}/init",

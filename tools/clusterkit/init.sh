@@ -8,14 +8,14 @@ export DM_DISABLE_UDEV=1 # dmsetup makes no nodes otherwise
 root=/mnt
 
 mount -n -t proc proc /proc
-# Sets name, address, gateway, port, cluster, node, pause; defines add_routes.
+# Sets name, address, gateway, port, cluster, node, pause, modules; defines add_routes.
 . "$NODE_FOLDER/settings"
 
 mount -n -t ext4 -o noatime /dev/ubda $root
 cp -r "$NODE_FOLDER/etc/." $root/etc/
 mount -n --bind /usr $root/usr
 mount -n -o remount,bind,ro $root/usr
-mount -n --bind /usr/lib/uml/modules $root/usr/lib/modules
+mount -n --bind "$modules" $root/usr/lib/modules
 mount -n -t hostfs -o "$cluster" none $root/cluster
 mount -n -t proc proc $root/proc
 mount -n -t sysfs sysfs $root/sys

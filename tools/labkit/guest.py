@@ -67,15 +67,14 @@ def _boot(
     """Start the guest, wait for its end, and return its kernel's messages."""
     wires = _interactive_wires() if options.interactive else _wires()
     command = kernel.command_line(
+        kernel.found(os.environ),
         folder,
         memory=options.memory,
-        cpu=core,
         disks=disks,
         consoles=wires.consoles,
-        namespace=kernel.process_namespace(),
     )
     process = subprocess.Popen(
-        command,
+        [*kernel.pinned(core), *kernel.process_namespace(), *command],
         stdin=subprocess.DEVNULL,
         stdout=wires.log_end,
         stderr=wires.log_end,
@@ -148,6 +147,7 @@ def _prepare(folder: Path, options: Options) -> None:
         options.command,
         folder=here,
         environment=environment,
+        modules=kernel.found(os.environ).modules,
         shares=[here, CHECKOUT, folder, *options.shares],
         terminal=terminal.size(sys.stdin.fileno()) if options.interactive else None,
     )

@@ -10,7 +10,7 @@ share() {
     mkdir -p "$1" && mount -n -t hostfs -o "$1" none "$1"
 }
 
-# Sets terminal; defines mount_shares and become_command.
+# Sets terminal and modules; defines mount_shares and become_command.
 . "$LAB_FOLDER/job"
 
 mount -n -t proc proc /proc
@@ -49,7 +49,7 @@ global {
 EOF
 
 [ -d /lib/modules ] || mkdir /lib/modules
-mount -n --bind /usr/lib/uml/modules /lib/modules
+mount -n --bind "$modules" /lib/modules
 modprobe -a dm-mod loop dm-thin-pool dm-snapshot dm-raid dm-flakey dm-delay dm-log-writes \
     ext4 xfs btrfs
 ip link set lo up

@@ -16,6 +16,7 @@ def render(
     *,
     folder: Path,
     environment: Mapping[str, str],
+    modules: Path,
     shares: Iterable[Path],
     terminal: os.terminal_size | None = None,
 ) -> str:
@@ -28,6 +29,7 @@ def render(
     return "\n".join(
         [
             f"terminal={shlex.quote(stty)}",
+            f"modules={shlex.quote(str(modules))}",
             "mount_shares() {",
             "    :",
             *(f"    share {shlex.quote(str(share))}" for share in hidden(shares)),

@@ -1,19 +1,52 @@
-"""How user-mode Linux is started: its command line, and a place for its memory."""
+"""Which user-mode Linux there is and how it is started: its command line, and a place for its memory."""
 
 import mmap
 import os
 import string
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.labkit import errors
 
-PROGRAM = "/usr/bin/linux"
-MODULES = Path("/usr/lib/uml/modules")
 # Folders for the file behind the guest's memory, best first: user-mode Linux maps it executable.
 MEMORY_FOLDERS = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A user-mode Linux: its program, its modules, and what it is told besides."""
+
+    program: str
+    modules: Path
+    arguments: tuple[str, ...] = ()
+
+
+INSTALLED = Kernel("/usr/bin/linux", Path("/usr/lib/uml/modules"))
+# Where tools/newer-kernel leaves a faster one, and a note where it was tried: it is bound to its place.
+NEWER = Path(__file__).resolve().parents[2] / "build/kernel"
+WORKS = "works"
+
+
+def found(environment: Mapping[str, str], newer: Path = NEWER) -> Kernel:
+    """The one that LAB_KERNEL names, a folder or `installed`; else the newer one, if it works here."""
+    wanted = environment.get("LAB_KERNEL")
+    if wanted == "installed":
+        return INSTALLED
+    if wanted:
+        return unpacked(Path(wanted))
+    note = newer / WORKS
+    works = note.is_file() and note.read_text().strip() == str(newer)
+    return unpacked(newer) if works else INSTALLED
+
+
+def unpacked(folder: Path) -> Kernel:
+    """That of an unpacked package; with `seccomp`, processes catch their own system calls."""
+    return Kernel(
+        str(folder / "usr/bin/linux.uml"), folder / "usr/lib/uml/modules", ("seccomp=auto",)
+    )
 
 
 def disk_names(count: int) -> tuple[str, ...]:
@@ -22,25 +55,21 @@ def disk_names(count: int) -> tuple[str, ...]:
 
 
 def command_line(
+    kernel: Kernel,
     folder: Path,
     *,
     memory: int,
-    cpu: int,
     disks: Sequence[int],
     consoles: Sequence[str],
-    namespace: Sequence[str] = (),
 ) -> list[str]:
     """The program and arguments of a guest that runs the init script in `folder`.
 
     `disks` are open files, named by descriptor: they need no name in any folder, so nothing is
-    left of them whatever ends the lab. `consoles` are channels for tty1, tty2 and so on. `namespace`
-    is a command that starts another, see `process_namespace`.
+    left of them whatever ends the lab. `consoles` are channels for tty1, tty2 and so on.
     """
     return [
-        *("taskset", "--cpu-list", str(cpu)),
-        *("setpriv", "--pdeathsig", "KILL"),
-        *namespace,
-        PROGRAM,
+        kernel.program,
+        *kernel.arguments,
         f"mem={memory >> 10}K",
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"),
         f"init={folder}/init",
@@ -54,6 +83,11 @@ def command_line(
             for name, descriptor in zip(disk_names(len(disks)), disks, strict=True)
         ),
     ]
+
+
+def pinned(cpu: int) -> tuple[str, ...]:
+    """What to start the guest with so that it stays on a core, and ends with its parent."""
+    return ("taskset", "--cpu-list", str(cpu), "setpriv", "--pdeathsig", "KILL")
 
 
 def process_namespace() -> tuple[str, ...]:
