@@ -1,13 +1,14 @@
 """The program that cuts thin snapshots of several volumes at one moment, and its guardian.
 
-Run by path as ``python -I -S cut.py``, so that it starts at once and imports nothing of ours. On its
+Run by path as ``python -I -S cut.py``, so that it starts at once and imports next to nothing. On its
 standard input it gets a plan, one line of JSON, and then ``go``; on its standard output it says, a line
 each, ``ready`` and then ``cut SECONDS MOMENT``, or ``failed WHY`` when all go on, or ``stuck WHY`` when one
 does not. The guardian says ``resumed`` when it let all go on. Without ``go``, nothing is done.
 
-All devices are suspended, one after the other; when the last one is, nothing can be written to any of them,
-and the pool is told to snapshot each. A write that was acknowledged on one volume was stored before that was
-suspended, so it is in its snapshot; one that was begun after that, on any other, waits. Then all go on.
+All devices are suspended, each by a thread of its own, as each waits in the kernel for something of its own.
+When the last one is, nothing can be written to any of them, and the pool is told to snapshot each. A write
+that was acknowledged on one volume was stored before that was suspended, so it is in its snapshot; one that
+was begun after that, on any other, waits. Then all go on.
 
 Filesystems are not frozen but synced before, and before the lock is taken, as that may take long: freezing
 them would flush, while writers wait, whatever is dirty at that moment. The image is what a power cut leaves.
@@ -32,12 +33,16 @@ import mmap
 import os
 import select
 import signal
-import struct
 import sys
+import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+if not __package__:  # run by path
+    sys.path.append(str(Path(__file__).parents[2]))
+from drivers.lvm.ioctls import Kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what it would import costs more than the program needs to start
@@ -46,11 +51,6 @@ if TYPE_CHECKING:  # what it would import costs more than the program needs to s
 
     T = TypeVar("T", int, str)
 
-CONTROL = "/dev/mapper/control"
-HEADER = struct.Struct("=3I3Ii3IQ128s129s7s")  # linux/dm-ioctl.h
-SUSPEND, MESSAGE = 0xC138FD06, 0xC138FD0E
-SUSPENDED, SKIP_LOCKFS = 1 << 1, 1 << 10
-FIFREEZE, FITHAW, BTRFS_IOC_FS_INFO = 0xC0045877, 0xC0045878, 0x8400941F
 MCL_CURRENT = 1
 LOCK_PATIENCE, LOCK_PAUSE = 10.0, 0.01
 LONGEST_CALL = 30.0
@@ -66,40 +66,6 @@ class Failed(Exception):
 
 class Stuck(Exception):
     """It was not done, and something that was stopped does not go on."""
-
-
-class Kernel:
-    """Device-mapper, asked by UUID, and filesystems, by an open file in them."""
-
-    def __init__(self) -> None:
-        self._control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
-
-    def suspend(self, uuid: str) -> None:
-        self._call(SUSPEND, uuid, SUSPENDED | SKIP_LOCKFS)
-
-    def resume(self, uuid: str) -> None:
-        self._call(SUSPEND, uuid, 0)
-
-    def message(self, uuid: str, text: str) -> None:
-        self._call(MESSAGE, uuid, 0, struct.pack("=Q", 0) + text.encode() + b"\0")
-
-    def freeze(self, descriptor: int) -> None:
-        fcntl.ioctl(descriptor, FIFREEZE, 0)
-
-    def thaw(self, descriptor: int) -> None:
-        fcntl.ioctl(descriptor, FITHAW, 0)
-
-    def btrfs(self, descriptor: int) -> str:
-        with suppress(OSError):  # it is another filesystem
-            return fcntl.ioctl(descriptor, BTRFS_IOC_FS_INFO, bytes(1024))[16:32].hex()
-        return ""
-
-    def _call(self, command: int, uuid: str, flags: int, payload: bytes = b"") -> None:
-        size = (HEADER.size + len(payload) + 7) & ~7
-        name = uuid.encode()
-        head = HEADER.pack(4, 0, 0, size, HEADER.size, 0, 0, flags, 0, 0, 0, b"", name, b"")
-        request = bytearray((head + payload).ljust(size, b"\0"))
-        fcntl.ioctl(self._control, command, request, True)
 
 
 class Members:
@@ -244,6 +210,33 @@ def _is_told(limit: float, ended: int, parent: int) -> bool:
     return bool(os.read(ended, 1))
 
 
+class Crowd:
+    """Threads that wait for the word, and then do something to one thing each, all at once."""
+
+    def __init__(self, call: Callable[[str], None], things: list[str]) -> None:
+        self._call, self._word = call, threading.Event()
+        self._errors: list[OSError] = []
+        self._threads = [threading.Thread(target=self._one, args=(each,)) for each in things]
+        for each in self._threads:
+            each.daemon = True
+            each.start()
+
+    def act(self) -> None:
+        """Give the word, and wait for all; raises the first of their errors."""
+        self._word.set()
+        for each in self._threads:
+            each.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _one(self, thing: str) -> None:
+        self._word.wait()
+        try:
+            self._call(thing)
+        except OSError as error:
+            self._errors.append(error)
+
+
 def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime]:
     """All snapshots, of one moment; for how many seconds writers were held, and the moment."""
     for _, snapshot in members.snapshots:
@@ -252,11 +245,11 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
     # No page of ours may have to be read from what is suspended. The guardian locks its own.
     LIBC.mlockall(MCL_CURRENT)
     guardian = Guardian(kernel, members, limit)
+    crowd = Crowd(kernel.suspend, members.active)
     began = time.monotonic()
     try:
         members.freeze(kernel)
-        for uuid in members.active:
-            kernel.suspend(uuid)
+        crowd.act()
         moment = datetime.now(UTC)
         for origin, snapshot in members.snapshots:
             kernel.message(members.pool, f"create_snap {snapshot} {origin}")

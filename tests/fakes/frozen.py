@@ -6,13 +6,13 @@ import errno
 import os
 from pathlib import Path
 
-from drivers.lvm import cut
+from drivers.lvm.ioctls import Kernel
 
 FSID = "00112233-4455-6677-8899-aabbccddeeff"
 """The UUID of the btrfs that every directory is on, but for those that are gone."""
 
 
-class Places(cut.Kernel):
+class Places(Kernel):
     """For processes that share them, as they share the kernel."""
 
     def __init__(self) -> None:

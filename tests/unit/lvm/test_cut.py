@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,19 @@ def test_the_guardian_knows_what_others_froze(places: list[Path]) -> None:
 
 def test_the_guardian_goes_on_when_nobody_is_left_to_be_killed() -> None:
     assert left(LEAVES_ITS_END_OPEN) == "a resumed\nresumed\n"
+
+
+def test_a_crowd_acts_together_and_tells_an_error_when_all_have_ended() -> None:
+    together, done = threading.Barrier(3), []
+
+    def act(thing: str) -> None:
+        together.wait(10)
+        if thing == "bad":
+            raise OSError(errno.EIO, "it is bad")
+        done.append(thing)
+
+    crowd = cut.Crowd(act, ["one", "bad", "other"])
+    assert together.n_waiting == 0, "nobody acts before the word"
+    with pytest.raises(OSError, match="it is bad"):
+        crowd.act()
+    assert sorted(done) == ["one", "other"]
