@@ -7,6 +7,8 @@ driver lives it has said so by ABORTED, where it died the next one cleans up.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ import pytest
 
 from drivers.errors import Busy
 from drivers.lvm import cut, devicemapper
-from drivers.lvm.moment import LIMIT, cut_together
+from drivers.lvm.moment import LIMIT, Plan, Taken, cut_together
 from tests.crash import grouping
 from tests.crash.content import look
 from tests.crash.disks import Disks, Kept, wait_for_orphans
@@ -97,17 +99,61 @@ def test_the_next_driver_takes_back_what_a_dead_one_began(
         node.driver._group.cutter = partial(cut_together, program=dying(who, number))
         grouping.cut(node)
 
-    def after(node: Node) -> None:
-        assert_nothing_is_left(node)
-        again(node)
-
     for number in points(pytestconfig):
         life = live(lambda door, at=number: alone(home, partial(doomed, at), door, ids))
         assert life.killed, f"{who} {number}"
         if who == "driver":
             wait_for_orphans()
             assert suspended(home) == [], f"{who} {number}: the guardian did not let them go on"
-        live(lambda door: alone(home, after, door, ids))
+        live(lambda door: alone(home, taken_back, door, ids))
+
+
+def test_the_program_may_die_between_its_last_look_and_the_word(
+    home: Home, ids: dict[str, str]
+) -> None:
+    told = live(lambda door: alone(home, partial(early, children), door, ids))
+    assert told.answer, "the cut was taken for good"
+
+
+def test_the_driver_may_die_between_the_last_look_and_its_word(
+    home: Home, ids: dict[str, str]
+) -> None:
+    life = live(lambda door: alone(home, partial(early, lambda: [os.getpid()]), door, ids))
+    assert life.killed
+    wait_for_orphans()
+    assert suspended(home) == []
+    live(lambda door: alone(home, taken_back, door, ids))
+
+
+def early(doomed: Callable[[], Sequence[int]], node: Node) -> bool:
+    """A cut in which somebody dies who has the lock, or waits for who has it; whether it was refused."""
+
+    def cutter(group: str, plan: Plan, is_current: Callable[[], bool]) -> Taken:
+        def last_look() -> bool:
+            for each in doomed():
+                os.kill(each, signal.SIGKILL)
+            return is_current()
+
+        return cut_together(group, plan, last_look)
+
+    node.driver._group.cutter = cutter
+    with pytest.raises(Busy):
+        grouping.cut(node)
+    assert_nothing_is_left(node)
+    node.driver._group.cutter = cut_together
+    again(node)
+    return True
+
+
+def children() -> Sequence[int]:
+    """The processes that any thread of this one has begun."""
+    told = [each.read_text() for each in Path("/proc/self/task").glob("*/children")]
+    return [int(each) for text in told for each in text.split()]
+
+
+def taken_back(node: Node) -> None:
+    assert_nothing_is_left(node)
+    again(node)
 
 
 def test_nothing_is_left_in_the_pool_that_lvm_does_not_know(
