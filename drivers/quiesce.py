@@ -1,9 +1,9 @@
 """Holding a mounted btrfs still while a snapshot of its device is cut.
 
 Suspending a device makes ext4 and xfs write out a clean image by themselves, and an explicit freeze
-would make that suspend fail with EBUSY. btrfs is not told of the suspend (seen on kernel 6.1): the
+would make that suspend fail with EBUSY. btrfs is not told of the suspend by Linux 6.1: the
 snapshot then holds a tree log, and giving such a copy a UUID of its own destroys it. So btrfs, and only
-btrfs, is frozen from outside.
+btrfs, is frozen from outside. Linux 7.2 freezes it for a suspend, and does not mind that it is frozen.
 """
 
 from __future__ import annotations

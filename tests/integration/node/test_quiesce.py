@@ -64,7 +64,7 @@ def dirty_copy(world: World, volume: Volume, staged: Path) -> Volume:
             file.write(os.urandom(4096))
             file.flush()
             os.fsync(file.fileno())
-        copy = world.driver.clone(volume.id, still=False)
+        copy = world.driver.copy_blocks(volume.id)
         if log_root(world, copy):
             return copy
     raise AssertionError("no copy with a log was made")
