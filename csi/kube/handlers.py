@@ -24,7 +24,7 @@ MINUTE, HOUR = 60.0, 3600.0
 """Seconds between two looks, at most: at what goes on by itself, and at what waits for a person."""
 REHEARSED = 5 * MINUTE
 """As `HOUR`, while a person tries out what would be refused."""
-DOUBLINGS = 6
+DOUBLINGS = 10
 RECONCILE = "reconcile"
 """By this name kopf marks what is not done yet."""
 

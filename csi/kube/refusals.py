@@ -16,8 +16,8 @@ from drivers.manageable import Hindrance
 
 SOON = 2.0
 """Seconds until the next look at what goes on by itself."""
-LATER = 60.0
-"""Seconds until the next look at what waits for a person."""
+LATER = 5.0
+"""Seconds until the first look at what waits for a person: who mends it at once does not wait either."""
 SNAPSHOTS = "snapshot.storage.k8s.io"
 """The group whose kinds the operator may be installed without the rights to."""
 LONGEST = 2048

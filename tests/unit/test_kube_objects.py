@@ -147,7 +147,7 @@ def test_a_drivers_word_becomes_a_reason() -> None:
 
 def test_the_pause_grows_to_a_bound() -> None:
     assert [pause(refusals.SOON, times) for times in (0, 1, 9)] == [2.0, 4.0, 60.0]
-    assert [pause(refusals.LATER, times) for times in (0, 1, 9)] == [60.0, 120.0, 3600.0]
+    assert [pause(refusals.LATER, times) for times in (0, 1, 9, 12)] == [5.0, 10.0, 2560.0, 3600.0]
 
 
 def test_the_page_of_the_custom_resources_is_up_to_date() -> None:
