@@ -34,7 +34,6 @@ import os
 import select
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -42,6 +41,7 @@ from pathlib import Path
 
 if not __package__:  # run by path
     sys.path.append(str(Path(__file__).parents[2]))
+from drivers.lvm.crowd import Crowd
 from drivers.lvm.ioctls import Kernel
 
 TYPE_CHECKING = False
@@ -189,7 +189,7 @@ def _guard(
         os.setsid()
         os.close(told)
         LIBC.mlockall(MCL_CURRENT)
-        if _is_told(limit, ended, parent):
+        if _is_told(limit, ended, parent, lambda: members.go_on(kernel)):
             status = DONE
     finally:
         try:
@@ -199,42 +199,17 @@ def _guard(
             os._exit(status)
 
 
-def _is_told(limit: float, ended: int, parent: int) -> bool:
+def _is_told(limit: float, ended: int, parent: int, go_on: Callable[[], object]) -> bool:
     """Wait for the word that all go on; without it, nobody but the guardian works on them any more."""
     ready, _, _ = select.select([ended], [], [], limit)
     if not ready:
         with suppress(ProcessLookupError):  # it has just ended, and somebody knows that already
             signal.pidfd_send_signal(parent, signal.SIGKILL)
-        select.select([ended], [], [], LONGEST_CALL)
+        if not select.select([ended], [], [], LONGEST_CALL)[0]:
+            go_on()  # writers need not wait for it, but it may suspend once more when it comes back
+            select.select([ended], [], [])
         return False
     return bool(os.read(ended, 1))
-
-
-class Crowd:
-    """Threads that wait for the word, and then do something to one thing each, all at once."""
-
-    def __init__(self, call: Callable[[str], None], things: list[str]) -> None:
-        self._call, self._word = call, threading.Event()
-        self._errors: list[OSError] = []
-        self._threads = [threading.Thread(target=self._one, args=(each,)) for each in things]
-        for each in self._threads:
-            each.daemon = True
-            each.start()
-
-    def act(self) -> None:
-        """Give the word, and wait for all; raises the first of their errors."""
-        self._word.set()
-        for each in self._threads:
-            each.join()
-        if self._errors:
-            raise self._errors[0]
-
-    def _one(self, thing: str) -> None:
-        self._word.wait()
-        try:
-            self._call(thing)
-        except OSError as error:
-            self._errors.append(error)
 
 
 def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime]:
@@ -249,11 +224,16 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
     began = time.monotonic()
     try:
         members.freeze(kernel)
-        crowd.act()
+        if not crowd.act():
+            raise Failed("not every volume was suspended")
         moment = datetime.now(UTC)
         for origin, snapshot in members.snapshots:
             kernel.message(members.pool, f"create_snap {snapshot} {origin}")
+        # The kernel snapshots what goes on as well, and others than LVM take no lock.
+        if not all(map(kernel.is_suspended, members.active)):
+            raise Failed("somebody let a volume go on before all snapshots were taken")
     finally:
+        crowd.call_off()
         well = members.go_on(kernel)
         took = time.monotonic() - began
         was_guarded = guardian.dismiss()
@@ -266,6 +246,9 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
 
 def main() -> int:
     """Get the plan, wait for the word, do it; returns the exit status."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # meant for the driver, which ends this by its input
     try:
         plan = json.loads(sys.stdin.readline())
         members = Members(plan, kernel := Kernel())

@@ -27,11 +27,11 @@ from tests.crash.life import live
 from tests.crash.node import Home, Node, running
 from tests.crash.points import POOL_OPTIONS
 
-pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.fault, pytest.mark.timeout(7200)]
 
 MEMBERS = len(grouping.NAMES)
-CALLS = 4 * MEMBERS
-"""Of the kernel, for each member: empty, suspend, snapshot, resume."""
+CALLS = 5 * MEMBERS
+"""Of the kernel, for each member: empty, suspend, snapshot, look whether it is suspended still, resume."""
 DYING = Path(__file__).with_name("dying.py")
 
 Bases = Callable[[bool], Kept]

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from drivers.lvm import cut
+from drivers.lvm.crowd import Crowd
 from tests.fakes.frozen import FSID, Places
 
 ALONE = """
 import os, sys, time
 from drivers.lvm import cut
+from drivers.lvm.crowd import Crowd
 from tests.fakes.frozen import FSID, Places
 
 kernel, frozen = Places(), [(each, FSID) for each in sys.argv[1:]]
@@ -116,8 +118,75 @@ def test_a_crowd_acts_together_and_tells_an_error_when_all_have_ended() -> None:
             raise OSError(errno.EIO, "it is bad")
         done.append(thing)
 
-    crowd = cut.Crowd(act, ["one", "bad", "other"])
+    crowd = Crowd(act, ["one", "bad", "other"])
     assert together.n_waiting == 0, "nobody acts before the word"
     with pytest.raises(OSError, match="it is bad"):
         crowd.act()
     assert sorted(done) == ["one", "other"]
+
+
+def test_a_crowd_that_was_called_off_does_nothing_any_more() -> None:
+    done: list[str] = []
+    crowd = Crowd(done.append, ["one", "other"])
+    crowd.call_off()
+    assert not crowd.act()
+    assert done == []
+
+
+class Sequence(Places):
+    """A kernel that writes down what it is asked for, and has a fault."""
+
+    def __init__(self, fault: str = "") -> None:
+        super().__init__()
+        self.fault, self.asked = fault, list[str]()
+
+    def suspend(self, uuid: str) -> None:
+        if self.fault == "refuses" and uuid == "b":
+            raise OSError(errno.EIO, "b is not suspended")
+        if self.fault == "breaks" and uuid == "b":
+            raise MemoryError
+        self.asked.append(f"suspend {uuid}")
+
+    def is_suspended(self, uuid: str) -> bool:
+        return not (self.fault == "goes on" and uuid == "b")
+
+    def resume(self, uuid: str) -> None:
+        self.asked.append(f"resume {uuid}")
+
+    def message(self, uuid: str, text: str) -> None:
+        self.asked.append(text)
+
+
+def cut_two(fault: str = "") -> list[str]:
+    plan = {"pool": "p", "snapshots": [(1, 11), (2, 12)], "active": ["a", "b"]}
+    kernel = Sequence(fault)
+    both = cut.Members({**plan, "mounted": [], "raw": [], "frozen": []}, kernel)
+    try:
+        cut.cut(kernel, both, 5)
+    except (OSError, cut.Failed) as error:
+        kernel.asked.append(str(error))
+    finally:
+        cut.LIBC.munlockall()
+    return kernel.asked
+
+
+def test_all_are_suspended_before_the_first_snapshot_and_go_on_after_the_last() -> None:
+    asked = cut_two()
+    assert asked[:2] == ["delete 11", "delete 12"]
+    assert sorted(asked[2:4]) == ["suspend a", "suspend b"]
+    assert asked[4:] == ["create_snap 11 1", "create_snap 12 2", "resume b", "resume a"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("refuses", "b is not suspended"), ("breaks", "not every volume was suspended")],
+)
+def test_nothing_is_snapshot_unless_every_volume_was_suspended(fault: str, said: str) -> None:
+    asked = cut_two(fault)
+    assert asked[2:-1] == ["suspend a", "resume b", "resume a"]
+    assert said in asked[-1]
+
+
+def test_a_cut_in_which_a_volume_went_on_is_none() -> None:
+    assert "somebody let a volume go on" in cut_two("goes on")[-1]
