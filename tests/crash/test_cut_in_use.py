@@ -19,7 +19,7 @@ import pytest
 
 from drivers.errors import Busy
 from drivers.groups import GroupSnapshot, GroupSnapshotSpec
-from drivers.lvm import cut
+from drivers.lvm import ioctls
 from drivers.lvm.moment import cut_together
 from drivers.model import MIB, VolumeId
 from tests.crash import grouping
@@ -36,7 +36,7 @@ TREE, TREE_SIZE = "tree", 128 * MIB
 NAMES = (*grouping.NAMES, TREE)
 FREEZE = len(NAMES)
 SUSPEND = FREEZE + 1
-SNAPSHOT, RESUME, THAW = (SUSPEND + each * len(NAMES) for each in (1, 2, 3))
+SNAPSHOT, _LOOK, RESUME, THAW = (SUSPEND + each * len(NAMES) for each in (1, 2, 3, 4))
 POINTS = (FREEZE, SUSPEND, SUSPEND + 2, SNAPSHOT, RESUME, RESUME + 2, THAW)
 """Before which call somebody dies: the btrfs is frozen, some devices are suspended, all, some again."""
 SAMPLE = (SUSPEND, SUSPEND + 2, RESUME + 2)
@@ -132,7 +132,7 @@ def test_a_btrfs_that_somebody_else_froze_stays_frozen(
 def held(tree: Path, act: Callable[[Node], bool], node: Node) -> bool:
     """Freeze the btrfs by hand, and look whether it is still frozen afterwards."""
     with opened(tree) as descriptor:
-        fcntl.ioctl(descriptor, cut.FIFREEZE, 0)
+        fcntl.ioctl(descriptor, ioctls.FIFREEZE, 0)
         try:
             return act(node)
         finally:
@@ -157,7 +157,7 @@ def is_frozen(tree: Path) -> bool:
     """Whether it was frozen; it is not afterwards."""
     with opened(tree) as descriptor:
         try:
-            fcntl.ioctl(descriptor, cut.FITHAW, 0)
+            fcntl.ioctl(descriptor, ioctls.FITHAW, 0)
         except OSError:
             return False
     return True

@@ -107,8 +107,8 @@ def test_a_claim_that_is_bound_after_all_keeps_what_was_to_become_of_it(idle: Be
 
 
 def test_a_claim_that_a_person_made_is_not_deleted(idle: Bench) -> None:
-    idle.node.add("mine")
-    found = idle.bring_in("mine", "mine")
+    idle.node.add("persons")
+    found = idle.bring_in("persons", "persons")
     volume = name_for(found["metadata"]["uid"])
     with nothing_binds(idle, volume):
         idle.live_for(1, lambda: not idle.gone(VOLUME, volume))
@@ -119,15 +119,15 @@ def test_a_claim_that_a_person_made_is_not_deleted(idle: Bench) -> None:
             "storageClassName": "hearth",
             "volumeName": volume,
         }
-        made = idle.create(CLAIM, "mine", spec, "default")
-        idle.delete(VOLUME_IMPORT, "mine")
+        made = idle.create(CLAIM, "persons", spec, "default")
+        idle.delete(VOLUME_IMPORT, "persons")
         idle.start()
         idle.eventually(lambda: "somebody else's" in idle.log())
-        assert idle.claim("mine")["metadata"]["uid"] == made["metadata"]["uid"]
+        assert idle.claim("persons")["metadata"]["uid"] == made["metadata"]["uid"]
         assert policy(idle, volume) == "Retain"
-        idle.delete(CLAIM, "mine", "default")
-        idle.eventually(lambda: idle.gone(VOLUME_IMPORT, "mine"), idle.log)
-    assert idle.is_plain("mine")
+        idle.delete(CLAIM, "persons", "default")
+        idle.eventually(lambda: idle.gone(VOLUME_IMPORT, "persons"), idle.log)
+    assert idle.is_plain("persons")
 
 
 def test_an_import_that_was_refused_on_the_way_is_undone(idle: Bench) -> None:
