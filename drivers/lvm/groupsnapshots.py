@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from drivers.errors import (
+    Busy,
     Exhausted,
     InUse,
     Invalid,
@@ -167,11 +168,17 @@ class GroupSnapshots:
     def _take(self, now: Group, origins: Sequence[Lv], cut_id: str) -> Taken:
         plan = self._plan(now, origins, _members(now, cut_id))
         self._group.step(f"cut {cut_id}")
+        is_settled = False
         try:
-            return self._group.cutter(now.name, plan, self._watch(now, origins, plan))
-        except Unsettled:
-            self._unfinished.doubt(plan.active)
+            taken = self._group.cutter(now.name, plan, self._watch(now, origins, plan))
+            is_settled = True
+        except Busy as error:
+            is_settled = not isinstance(error, Unsettled)
             raise
+        finally:
+            if not is_settled:  # an interrupt comes here, too
+                self._unfinished.doubt(plan.active)
+        return taken
 
     def _admit(self, origins: Sequence[Lv], spec: GroupSnapshotSpec) -> None:
         try:

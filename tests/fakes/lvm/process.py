@@ -81,6 +81,7 @@ class Process:
         self.cut_fails = False
         """Whether something dies in the middle of every cut."""
         self.cut_leaves_suspended = False
+        self.cut_ends: BaseException = Unsettled("the cut was given up")
         """Whether all that has part in it dies in the middle of every cut."""
         self.plan: Plan | None = None
         """What was cut last."""
@@ -225,7 +226,7 @@ class Process:
             if self.cut_leaves_suspended:
                 for uuid in plan.active:
                     self.lvm.state.devices[uuid].suspended = True
-                raise Unsettled("the cut was given up")
+                raise self.cut_ends
             for origin, snapshot in plan.snapshots:
                 self.lvm.cut(origin, snapshot)
         self.plan = plan

@@ -194,7 +194,8 @@ def test_deleting_needs_no_room_in_the_metadata(lvm: FakeLvm) -> None:
         assert len(lvm.names()) == 3
 
 
-def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
+@pytest.mark.parametrize("end", [Unsettled("it was given up"), KeyboardInterrupt()])
+def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm, end: BaseException) -> None:
     """Whoever holds LVM's lock may wait for a device that is suspended."""
 
     def stand_still(what: str) -> None:
@@ -208,7 +209,8 @@ def test_what_nobody_resumed_goes_on_before_lvm_is_asked(lvm: FakeLvm) -> None:
         other = Device("vg-other", uuid, lvm.directory / "none", suspended=True)
         lvm.state.devices[other.uuid] = other
         one.process.cut_leaves_suspended, one.process.meanwhile = True, stand_still
-        with pytest.raises(Unsettled):
+        one.process.cut_ends = end
+        with pytest.raises(type(end)):
             cut(one, ids)
         assert suspended(lvm) == ["vg-other"], "who suspended that has a reason"
         assert len(lvm.names()) == 3
