@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from csi.kube import objects
 from csi.kube.client import Object
 from csi.kube.kinds import Kind
-from csi.kube.record import Record, renamed
+from csi.kube.record import Record
 from csi.kube.refusals import SOON, Refused
 from csi.kube.retaining import Retaining
 from csi.kube.world import World
@@ -83,7 +83,7 @@ class BringingIn(ABC):
         """Leave it as it was found, unless somebody has it. Raises `Refused`."""
         if not record.begun or record.has("Bound"):
             return
-        with renamed():
+        with record.undoing():
             if self._unbound(record.owner):
                 self._remove_holder(record.owner)
                 self._let_go(record)

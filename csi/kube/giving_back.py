@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from csi.kube.client import Object
 from csi.kube.kinds import Kind
-from csi.kube.record import Record, renamed
+from csi.kube.record import Record
 from csi.kube.refusals import SOON, Overtaken, Refused
 from csi.kube.retaining import Retaining, policy_of
 from csi.kube.storage import all_of
@@ -116,7 +116,7 @@ class GivingBack(ABC):
         """Take back what can be: once the claimant is going, finish instead. Raises `Refused`."""
         if not record.begun or record.has("Released"):
             return
-        with renamed(), suppress(Overtaken):
+        with record.undoing(), suppress(Overtaken):
             if self._staying(record) is None:
                 self.carry_out(record)
             elif (holder := self._holder(record)) is not None:

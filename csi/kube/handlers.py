@@ -109,9 +109,10 @@ def _handler(work: Callable[[Record], None], kind: Kind, desk: Desk) -> Callable
                     desk.ledger.began(kind.name, record.owner)
                     work(record)
             except Refused as error:
-                this.result = error.reason
+                this.result, this.why = error.reason, error.message
                 desk.ledger.ended(kind.name, error.reason, record)
-                times = desk.ledger.again(kind.name, uid, error.reason)
+                soon = error.again < LATER
+                times = desk.ledger.again(kind.name, uid, error.reason, soon=soon)
                 dry = bool(record and record.owner["spec"].get("dryRun"))
                 delay = pause(error.again, times, REHEARSED if dry else HOUR)
                 raise kopf.TemporaryError(str(error), delay=delay) from error

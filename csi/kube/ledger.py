@@ -20,7 +20,7 @@ class Ledger:
         self._observe = observe
         self._guard = threading.Lock()
         self._phases: dict[tuple[str, str], str] = {}
-        self._tries: dict[tuple[str, str], tuple[str, int]] = {}
+        self._tries: dict[tuple[str, str, bool], tuple[str, int]] = {}
         self._tried: dict[tuple[str, str], int] = {}
 
     def began(self, kind: str, owner: Object) -> None:
@@ -28,17 +28,17 @@ class Ledger:
         key = kind, owner["metadata"]["uid"]
         with self._guard:
             if self._is_changed(kind, owner):
-                self._tries.pop(key, None)
+                self._forget_tries(*key)
             self._tried[key] = owner["metadata"].get("generation", 0)
 
     def is_changed(self, kind: str, owner: Object) -> bool:
-        """Whether something else is wanted than when it was looked at last; false if that is not known."""
+        """Whether something else is wanted than when it was looked at last, or nobody knows when that was."""
         with self._guard:
             return self._is_changed(kind, owner)
 
     def _is_changed(self, kind: str, owner: Object) -> bool:
         generation = owner["metadata"].get("generation", 0)
-        return bool(generation > self._tried.get((kind, owner["metadata"]["uid"]), generation))
+        return bool(generation > self._tried.get((kind, owner["metadata"]["uid"]), -1))
 
     def ended(self, kind: str, result: str, record: Record | None) -> None:
         """A call for a resource has ended; ``record`` is None where it was gone, or not to be had."""
@@ -47,19 +47,26 @@ class Ledger:
             with self._guard:
                 self._phases[kind, record.owner["metadata"]["uid"]] = record["phase"]
 
-    def again(self, kind: str, uid: str, reason: str) -> int:
-        """A resource was refused; how often it was before, in a row and for the same reason."""
+    def again(self, kind: str, uid: str, reason: str, *, soon: bool) -> int:
+        """A resource was refused; how often it was before, in a row and for the same reason.
+
+        What passes by itself, which is looked at ``soon``, does not end a row of what waits for a person.
+        """
         with self._guard:
-            before, times = self._tries.get((kind, uid), (reason, 0))
+            before, times = self._tries.get((kind, uid, soon), (reason, 0))
             times = times if before == reason else 0
-            self._tries[kind, uid] = reason, times + 1
+            self._tries[kind, uid, soon] = reason, times + 1
             return times
+
+    def _forget_tries(self, kind: str, uid: str) -> None:
+        for soon in (True, False):
+            self._tries.pop((kind, uid, soon), None)
 
     def forget(self, kind: str, uid: str) -> None:
         """A resource goes."""
         with self._guard:
             self._phases.pop((kind, uid), None)
-            self._tries.pop((kind, uid), None)
+            self._forget_tries(kind, uid)
             self._tried.pop((kind, uid), None)
 
     def phases(self) -> Mapping[tuple[str, ...], int]:

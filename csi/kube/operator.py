@@ -39,6 +39,10 @@ class Setup:
     fill: Callable[[kopf.OperatorRegistry], None]
 
 
+def _is_no_refusal(line: logging.LogRecord) -> bool:
+    return "failed temporarily" not in line.getMessage()
+
+
 class Operator:
     """Runs kopf from `start` until `stop`."""
 
@@ -53,8 +57,10 @@ class Operator:
     def start(self) -> None:
         """Begin; that the API is away delays only."""
         if not log.isEnabledFor(logging.DEBUG):
-            # It has a line for every event of every object; what came of a look is told by `turns`.
+            # It has a line for every event of every object, and an error for every refusal; what came of a
+            # look is told by `turns`.
             logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+            logging.getLogger("kopf.objects").addFilter(_is_no_refusal)
         self._thread.start()
 
     def stop(self, grace: float) -> bool:

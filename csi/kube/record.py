@@ -81,6 +81,20 @@ class Record:
             raise
         self._turn(name, phase, "True", name, "")
 
+    @contextmanager
+    def undoing(self) -> Iterator[None]:
+        """For the block, which takes back what was done: why it does not go on is told and written.
+
+        Raises `Refused` whatever it was that stood in the way.
+        """
+        try:
+            with renamed():
+                yield
+        except Refused as error:
+            if error.again > refusals.SOON:
+                self._turn("Undone", REFUSED, "False", error.reason, error.message)
+            raise
+
     def write(self) -> None:
         """Write what has changed, if anything has. Raises `Refused`."""
         if self._status == self._written:

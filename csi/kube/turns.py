@@ -18,6 +18,7 @@ class Turn:
     """What came of it: ``done``, or why not. Without a word from whoever looked, it is a bug."""
 
     result: str = "broken"
+    why: str = ""
 
 
 @contextmanager
@@ -30,6 +31,7 @@ def turn(kind: str, name: str) -> Iterator[Turn]:
     finally:
         seconds = time.monotonic() - began
         facts = {"kind": kind, "name": name, "result": made.result, "seconds": round(seconds, 6)}
-        words = "%s %s %s in %.3f s"
-        log.info(words, kind, name, made.result, seconds, extra={"facts": facts})
+        words = "%s %s %s in %.3f s%s"
+        why = made.why and f": {made.why}"
+        log.info(words, kind, name, made.result, seconds, why, extra={"facts": facts})
         logs.call_id.reset(token)

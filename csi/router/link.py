@@ -85,15 +85,22 @@ class Link:
     def _listen(self) -> None:
         while not self._closed.is_set():
             try:
-                for told in self.peer.watch():
-                    self._hear(told)
-                self._lose("it hung up")
+                self._lose(self._heard())
             except Answered as error:
                 self._lose(str(error))
             except Exception:  # the border of a thread: without it the node is away for ever
                 log.exception("listening to node %s broke; it is tried again", self.name)
                 self._lose("listening to it broke, see the log of this process")
             self._closed.wait(self._pause)
+
+    def _heard(self) -> str:
+        """Hear the node until it says no more; why it does not."""
+        for told in self.peer.watch():
+            # An address may be another node's by now, and its certificate is of the same name.
+            if told.node != self.name:
+                return f"node {told.node} answers there"
+            self._hear(told)
+        return "it hung up"
 
     def _hear(self, told: manage_pb2.WatchBackendsResponse) -> None:
         if not self.connected:

@@ -15,7 +15,7 @@ from csi.kube import turns
 from csi.kube.handlers import Desk, register
 from csi.kube.kinds import VOLUME_IMPORT, Kind
 from csi.kube.ledger import Ledger
-from csi.kube.refusals import SOON, Refused
+from csi.kube.refusals import LATER, SOON, Refused
 
 
 class Work:
@@ -101,8 +101,12 @@ def test_what_is_refused_for_the_same_reason_is_looked_at_less_and_less() -> Non
     desk = Desk("d", opened, Ledger(lambda _kind, _result: None))
     soon, late = Refused("Waiting", "a moment", SOON), Refused("InUse", "it is open")
     assert delays(desk, Work(), *[soon] * 20)[-1] == 60.0
-    # What only waited until now has not been refused yet.
-    assert delays(desk, Work(), *[late] * 8) == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    # What only waited until now has not been refused yet, and what waits in between ends no row.
+    assert delays(desk, Work(), *[late] * 12) == [
+        *(LATER * 2**times for times in range(10)),
+        3600,
+        3600,
+    ]
 
 
 def test_a_resource_that_is_gone_is_forgotten_whoever_let_go_of_it() -> None:
@@ -125,7 +129,11 @@ def test_what_is_refused_in_a_rehearsal_is_looked_at_every_few_minutes() -> None
     rehearsed: Any = Record()
     rehearsed.owner = Record.owner | {"spec": {"dryRun": True}}
     desk = Desk("d", lambda _kind, _seen: rehearsed, Ledger(lambda _kind, _result: None))
-    assert delays(desk, Work(), *[Refused("InUse", "it is open")] * 5) == [60, 120, 240, 300, 300]
+    assert delays(desk, Work(), *[Refused("InUse", "it is open")] * 8) == [
+        *(LATER * 2**times for times in range(6)),
+        300,
+        300,
+    ]
 
 
 def test_what_rests_is_looked_at_once_something_else_is_wanted() -> None:
@@ -144,10 +152,11 @@ def test_what_rests_is_looked_at_once_something_else_is_wanted() -> None:
         event.fn(event={"type": "MODIFIED"}, body=asked.owner, patch=patch)
         return patch
 
-    assert not seen(2, **{mark: "..."}), "nobody knows what was wanted when it was refused"
+    gone = {"metadata": {"annotations": {mark: None}}}
+    assert seen(2, **{mark: "..."}) == gone, "nobody knows what was wanted when it was refused"
     refused = Refused("InUse", "it is open")
-    assert delays(desk, work, refused, refused) == [60, 120]
+    assert delays(desk, work, refused, refused) == [LATER, 2 * LATER]
     assert not seen(2, **{mark: "..."})
-    assert seen(3, **{mark: "..."}) == {"metadata": {"annotations": {mark: None}}}
+    assert seen(3, **{mark: "..."}) == gone
     assert not seen(3), "nothing is taken off that is not there"
-    assert delays(desk, work, refused) == [60], "another wish has not been refused yet"
+    assert delays(desk, work, refused) == [LATER], "another wish has not been refused yet"

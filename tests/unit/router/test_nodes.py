@@ -44,8 +44,12 @@ class Phone:
             yield told
 
     def tells(self, *ids: str, complete: bool = True) -> None:
+        self.tells_as(self.name, *ids, complete=complete)
+
+    def tells_as(self, node: str, *ids: str, complete: bool = True) -> None:
         backends = [manage_pb2.Backend(name="fast", id=each) for each in ids]
-        self.said.put(manage_pb2.WatchBackendsResponse(backends=backends, complete=complete))
+        told = manage_pb2.WatchBackendsResponse(node=node, backends=backends, complete=complete)
+        self.said.put(told)
 
     def hangs_up(self) -> None:
         self.said.put(None)
@@ -83,6 +87,15 @@ def exchange() -> Iterator[Exchange]:
     eventually(lambda: made.connected("n1", "n2"))
     yield made
     made.nodes.close()
+
+
+def test_an_address_that_is_another_nodes_by_now_is_not_called(exchange: Exchange) -> None:
+    exchange.phones["n1"].tells_as("n2", "two")
+    eventually(lambda: exchange.connected("n2"))
+    controller = Controller(exchange.nodes, "topology.hearth-csi.io/node", [])
+    with pytest.raises(Unavailable, match="node n2 answers there"):
+        controller.DeleteVolume(pb.DeleteVolumeRequest(volume_id="one.v"), b"")
+    assert exchange.phones["n1"].heard == []
 
 
 def test_a_request_is_passed_on_byte_for_byte(exchange: Exchange) -> None:
