@@ -19,7 +19,7 @@ help: ## Show this list
 
 setup: $(READY) ## Install Debian packages and a virtual environment; quick when it is done
 
-$(READY): pyproject.toml versions.env tools/setup
+$(READY): pyproject.toml versions.env tools/setup tools/newer-kernel
 	tools/setup $(VENV)
 	@touch $@
 

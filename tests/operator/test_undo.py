@@ -153,6 +153,22 @@ def test_an_import_that_was_refused_on_the_way_is_undone(idle: Bench) -> None:
     assert idle.claim("late")["metadata"]["uid"] == other["metadata"]["uid"]
 
 
+def test_what_cannot_be_taken_back_yet_says_why(idle: Bench) -> None:
+    idle.node.add("opening")
+    found = idle.bring_in("opening", "opening")
+    volume = name_for(found["metadata"]["uid"])
+    idle.live_for(1, lambda: not idle.gone(VOLUME, volume))
+    idle.node.lvs["opening"].is_open = True
+    idle.delete(VOLUME_IMPORT, "opening")
+    idle.start()
+    found = idle.until(VOLUME_IMPORT, "opening", "Refused InUse")
+    told = {each["type"]: each["message"] for each in found["status"]["conditions"]}
+    assert "opening is open" in told["Undone"]
+    idle.node.lvs["opening"].is_open = False
+    idle.eventually(lambda: idle.gone(VOLUME_IMPORT, "opening"), idle.log)
+    assert idle.is_plain("opening")
+
+
 def test_a_release_that_was_refused_on_the_way_gives_the_policy_back(idle: Bench) -> None:
     idle.node.add("busy")
     found = idle.bring_in("busy", "busy", **DESTROY)

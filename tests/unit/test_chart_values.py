@@ -67,6 +67,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"storageClasses": [{**CLASS, "annotations": {DEFAULT_CLASS: "x"}}]},
         DEFAULT_CLASS,
     ),
+    (
+        "two pods on a node",
+        {"node": {"updateStrategy": {"rollingUpdate": {"maxSurge": 1}}}},
+        "maxSurge",
+    ),
     ("the system, twice", group(nodeSelector={OS: "linux"}), OS),
     ("the same for others", {"controller": {"nodeSelector": {OS: "linux"}}}, OS),
     ("a label of the chart", {"commonLabels": {COMPONENT: "x"}}, COMPONENT),
@@ -195,7 +200,7 @@ def described(path: str, part: dict[str, Any]) -> list[str]:
 def followed(part: dict[str, Any]) -> dict[str, Any]:
     """What a reference means; nothing for what other documents explain: drivers' and Kubernetes'."""
     name = part.get("$ref", "").rpartition("/")[2]
-    if name in {"backend", "resources", "secretReference"}:
+    if name in {"backend", "resources", "secretReference", "updateStrategy"}:
         return {}
     found: dict[str, Any] = schema()["definitions"][name] if name else part
     return found

@@ -38,7 +38,7 @@ def found(environment: Mapping[str, str], newer: Path = NEWER) -> Kernel:
     if wanted:
         return unpacked(Path(wanted))
     note = newer / WORKS
-    works = note.is_file() and note.read_text().strip() == str(newer)
+    works = note.is_file() and note.read_text().splitlines()[:1] == [str(newer)]
     return unpacked(newer) if works else INSTALLED
 
 
