@@ -55,12 +55,27 @@ def test_an_example_runs(kubectl: Kubectl, name: str) -> None:
         kubectl.ready(name)
         (found,) = cluster.volumes(node_of(kubectl, name))
         assert found.startswith("vol-")
+        if name != "ephemeral":  # its volume goes with its pod
+            is_kept(kubectl, name, file)
     finally:
         kubectl.delete("pod", name)
         for each in made:
             if each["kind"] == "StorageClass":
                 kubectl.delete("pvc", name)
                 kubectl.delete("storageclass", each["metadata"]["name"])
+
+
+def is_kept(kubectl: Kubectl, pod: str, file: str) -> None:
+    """What a pod has written is there for its successor, on whatever kind of volume."""
+    block = pod == "block"
+    write = "echo kept | dd of=/dev/data bs=512 seek=8 conv=sync,notrunc,fsync 2>/dev/null"
+    kubectl.sh(pod, write if block else "echo kept >> /data/log")
+    kubectl.delete("pod", pod)
+    kubectl.example(file)
+    kubectl.ready(pod)
+    read = "dd if=/dev/data bs=512 skip=8 count=1 2>/dev/null | tr -d '\\0'"
+    said = kubectl.sh(pod, read if block else "cat /data/log").splitlines()
+    assert said == ["kept"] if block else (len(said), said[1]) == (3, "kept")
 
 
 def test_a_second_pod_waits_for_a_volume_of_one_pod(kubectl: Kubectl) -> None:
