@@ -45,12 +45,14 @@ def add(commands: Commands) -> None:
     cut.add_argument(
         "name", metavar="NAME", help="of the group snapshot; the same one again is no error"
     )
+    remote.add_dry_run(cut)
     add_output(cut)
     cut.set_defaults(command=_snapshot)
     uncut = remote.add_action(
         actions, "delete-snapshot", "remove a group snapshot with all its members"
     )
     uncut.add_argument("snapshot", metavar="SNAPSHOT", help="its id")
+    remote.add_dry_run(uncut)
     uncut.set_defaults(command=_delete_snapshot)
 
 
@@ -71,16 +73,19 @@ def _add_changes(actions: Commands) -> None:
     create.add_argument(
         "volumes", nargs="+", metavar="VOLUME", help="their ids, or their PersistentVolumes' names"
     )
+    remote.add_dry_run(create)
     add_output(create)
     create.set_defaults(command=_create)
     update = remote.add_action(actions, "update", "take volumes into a group and out of it")
     _add_group(update)
     for option in ("--add", "--remove"):
         update.add_argument(option, action="append", default=[], metavar="VOLUME")
+    remote.add_dry_run(update)
     add_output(update)
     update.set_defaults(command=_update)
     delete = remote.add_action(actions, "delete", "forget a group; its volumes and snapshots stay")
     _add_group(delete)
+    remote.add_dry_run(delete)
     delete.set_defaults(command=_delete)
 
 
@@ -101,6 +106,8 @@ def _snapshots(options: argparse.Namespace) -> None:
 def _create(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
         ids = _volumes(client, options.volumes)
+        if _rehearsed(options, f"make group {options.name} of {', '.join(ids)}"):
+            return
         print_one(options.output, client.create_group(options.name, ids))
 
 
@@ -108,23 +115,43 @@ def _update(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
         group_id = _group(client, options.group)
         add, remove = (_volumes(client, each) for each in (options.add, options.remove))
+        ways = f"take in {', '.join(add) or 'nothing'}, take out {', '.join(remove) or 'nothing'}"
+        what = f"change group {group_id}: {ways}"
+        if _rehearsed(options, what):
+            return
         print_one(options.output, client.update_group(group_id, add, remove))
 
 
 def _delete(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
-        client.delete_group(_group(client, options.group))
+        group_id = _group(client, options.group)
+        if not _rehearsed(options, f"forget group {group_id}, and no volume"):
+            client.delete_group(group_id)
 
 
 def _snapshot(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
         group_id = _group(client, options.group)
+        if _rehearsed(options, f"snapshot all volumes of group {group_id} at one moment"):
+            return
         print_one(options.output, client.snapshot_group(group_id, options.name))
 
 
 def _delete_snapshot(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
-        client.delete_group_snapshot(options.snapshot)
+        if not options.dry_run:
+            client.delete_group_snapshot(options.snapshot)
+            return
+        found = [each for each in client.group_snapshots() if each.id == options.snapshot]
+        members = [each.id for one in found for each in one.snapshots]
+        _rehearsed(options, f"remove {options.snapshot} with {', '.join(members) or 'nothing'}")
+
+
+def _rehearsed(options: argparse.Namespace, what: str) -> bool:
+    """Whether it is not to be done, which is said then."""
+    if options.dry_run:
+        print(f"would {what}; nothing is changed")
+    return bool(options.dry_run)
 
 
 def _volumes(client: ManageClient, texts: Sequence[str]) -> list[str]:

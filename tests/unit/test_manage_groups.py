@@ -71,8 +71,23 @@ def test_a_moment_of_a_group_is_cut_listed_and_removed(
     assert again["id"] == made["id"]
     row = hearth("snapshots")[1].splitlines()[1].split()
     assert row == [made["id"], "fast", "3", made["created"], "yes"]
+    would = hearth("delete-snapshot", made["id"], "--dry-run")[1]
+    assert all(each["id"] in would for each in made["snapshots"])
+    assert len(running.snapshot_ids()) == 3, "a rehearsal removes nothing"
     assert hearth("delete-snapshot", made["id"])[0] == OK
     assert running.snapshot_ids() == []
+
+
+def test_a_rehearsal_changes_nothing(hearth: Hearth, ids: list[str]) -> None:
+    assert "nothing is changed" in hearth("create", "shop", *ids[:2], "--dry-run")[1]
+    assert hearth("list", "--output", "json")[1].strip() == "[]"
+    hearth("create", "shop", *ids[:2])
+    before = hearth("list", "--output", "json")[1]
+    for command in (["update", "shop", "--add", ids[2]], ["delete", "shop"]):
+        assert "would" in hearth(*command, "--dry-run")[1]
+        assert hearth("list", "--output", "json")[1] == before
+    assert "would" in hearth("snapshot", "shop", "nightly", "--dry-run")[1]
+    assert hearth("snapshots", "--output", "json")[1].strip() == "[]"
 
 
 def test_what_is_not_there_or_not_clear_is_said(hearth: Hearth, ids: list[str]) -> None:
