@@ -213,6 +213,9 @@ class Overview:
         if self._known is None:
             self._known = self._comparison.known(self._world.api)
         before = shown.listing
+        # Somebody may have changed or deleted it: then it is written anew.
+        found = self._world.api.get(BACKEND, shown.found["metadata"]["name"])
+        shown.found = found or {**shown.found, "status": {}}
         try:
             shown.listing = self._comparison.listed(storage, told, self._known)
         except (StorageError, Refused) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from csi.kube.api import Absent
 from csi.kube.events import Events
 from csi.kube.kinds import BACKEND, Kind
 from csi.kube.overview import Overview, Pace
@@ -29,8 +30,13 @@ class Objects:
     def create(self, _kind: Kind, document: Any) -> Any:
         return self.kept.setdefault(document["metadata"]["name"], deepcopy(document))
 
+    def get(self, _kind: Kind, name: str) -> Any:
+        return deepcopy(self.kept.get(name))
+
     def patch(self, _kind: Kind, name: str, change: Any, sub: str) -> Any:
         assert sub == "status"
+        if name not in self.kept:
+            raise Absent(404, "it is gone")
         merged = self.kept[name].get("status", {}) | change["status"]
         kept = {key: value for key, value in merged.items() if value is not None}
         self.kept[name] = self.kept[name] | {"status": kept}
@@ -112,6 +118,19 @@ def test_a_list_that_failed_is_repeated_soon_and_not_at_once() -> None:
     asked = scene.link.asked
     assert scene.look(5) == ["second"]
     assert scene.link.asked == asked, "what was listed is not listed again for nothing"
+
+
+def test_what_somebody_changed_or_deleted_is_written_anew_although_nothing_happens() -> None:
+    scene = Scene()
+    assert scene.look(0) == ["first"]
+    scene.objects.kept[NAME]["status"]["manageable"] = []
+    assert scene.look(200) == []
+    assert scene.look(200) == ["first"]
+    del scene.objects.kept[NAME]
+    scene.now += 400
+    scene.overview.look()
+    assert NAME not in scene.objects.kept
+    assert scene.look(2) == ["first"]
 
 
 def test_what_an_earlier_life_has_told_stays_until_it_is_listed() -> None:
