@@ -77,6 +77,8 @@ def _forgetting(kind: Kind, desk: Desk) -> Callable[..., None]:
     def forget(event: Any, body: Any, **_rest: Any) -> None:
         if event["type"] == "DELETED":
             desk.ledger.forget(kind.name, body["metadata"]["uid"])
+        else:
+            desk.ledger.saw(kind.name, body)
 
     return forget
 

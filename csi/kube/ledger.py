@@ -32,13 +32,21 @@ class Ledger:
             self._tried[key] = owner["metadata"].get("generation", 0)
 
     def is_changed(self, kind: str, owner: Object) -> bool:
-        """Whether something else is wanted than when it was looked at last, or nobody knows when that was."""
+        """Whether something else is wanted than when it was looked at last, in whatever life."""
         with self._guard:
             return self._is_changed(kind, owner)
 
     def _is_changed(self, kind: str, owner: Object) -> bool:
         generation = owner["metadata"].get("generation", 0)
-        return bool(generation > self._tried.get((kind, owner["metadata"]["uid"]), -1))
+        told = (owner.get("status") or {}).get("observedGeneration", generation)
+        return bool(generation > self._tried.get((kind, owner["metadata"]["uid"]), told))
+
+    def saw(self, kind: str, owner: Object) -> None:
+        """A resource is there. What it says of itself counts until it has been looked at."""
+        phase = (owner.get("status") or {}).get("phase")
+        if phase and "deletionTimestamp" not in owner["metadata"]:
+            with self._guard:
+                self._phases.setdefault((kind, owner["metadata"]["uid"]), phase)
 
     def ended(self, kind: str, result: str, record: Record | None) -> None:
         """A call for a resource has ended; ``record`` is None where it was gone, or not to be had."""

@@ -114,6 +114,7 @@ class Record:
         after = turned(before, {"type": step, "status": status, "reason": reason}, message, at)
         self._status["conditions"] = after
         self._status["reason"] = "" if status == "True" else reason
+        self._status["observedGeneration"] = self.owner["metadata"].get("generation", 0)
         if phase:
             self._status["phase"] = phase
         self.write()

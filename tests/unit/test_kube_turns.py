@@ -146,14 +146,18 @@ def test_what_rests_is_looked_at_once_something_else_is_wanted() -> None:
     [event] = [each for each in handlers if each.id == "wake"]
     mark = "operator.d/reconcile"
 
-    def seen(generation: int, **marks: str) -> kopf.Patch:
+    def seen(generation: int, observed: int | None = None, **marks: str) -> kopf.Patch:
         metadata = {"name": "data", "uid": "u", "generation": generation, "annotations": marks}
         asked.owner, patch = {"metadata": metadata, "spec": {}}, kopf.Patch()
+        if observed is not None:
+            asked.owner["status"] = {"observedGeneration": observed}
         event.fn(event={"type": "MODIFIED"}, body=asked.owner, patch=patch)
         return patch
 
     gone = {"metadata": {"annotations": {mark: None}}}
-    assert seen(2, **{mark: "..."}) == gone, "nobody knows what was wanted when it was refused"
+    assert not seen(2, **{mark: "..."}), "nobody knows what was wanted when it was refused"
+    assert seen(2, observed=1, **{mark: "..."}) == gone, "an operator that is no more has told"
+    assert not seen(2, observed=2, **{mark: "..."})
     refused = Refused("InUse", "it is open")
     assert delays(desk, work, refused, refused) == [LATER, 2 * LATER]
     assert not seen(2, **{mark: "..."})
