@@ -149,9 +149,9 @@ def test_what_was_refused_is_looked_at_as_soon_as_somebody_asks(served: Bench) -
     lv = served.node.add("opened", is_open=True)
     served.bring_in("opened", "opened")
     served.until(VOLUME_IMPORT, "opened", "Refused InUse")
-    lv.is_open = False
     # It is written after the status; taken off before, it would come back.
     served.eventually(lambda: waits(served, "opened"))
+    lv.is_open = False
     served.plane.kubectl("annotate", "volumeimport", "opened", f"{MARK}-")
     began = time.monotonic()
     served.until(VOLUME_IMPORT, "opened", "Bound")
