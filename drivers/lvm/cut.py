@@ -246,9 +246,8 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
 
 def main() -> int:
     """Get the plan, wait for the word, do it; returns the exit status."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # meant for the driver, which ends this by its input
+    # An interrupt is meant for the driver, which ends this by its input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         plan = json.loads(sys.stdin.readline())
         members = Members(plan, kernel := Kernel())
