@@ -105,6 +105,7 @@ def _add_create(actions: Commands) -> None:
         help="room for LVM's own records, at most 5%% of each disk (default: 64MiB)",
     )
     create.add_argument("--wipe", action="store_true", help="zero the disks first")
+    remote.add_dry_run(create)
     create.set_defaults(command=_create)
 
 
@@ -119,6 +120,10 @@ def _create(options: argparse.Namespace) -> None:
         metadata_size=options.metadata_size,
         wipe=options.wipe,
     )
+    if options.dry_run:
+        prepare.check(Host(), plan)
+        print(f"would make {plan.volume_group} of {', '.join(plan.devices)}; nothing is changed")
+        return
     for line in prepare.create(Host(), plan):
         print(line, flush=True)
 

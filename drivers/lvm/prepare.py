@@ -68,9 +68,7 @@ def create(run: Run, plan: Plan) -> Iterator[str]:
     Everything is checked before anything is changed. Raises `Invalid`, `InUse`, `Exists` or
     `Unavailable`, naming the disk and what to do.
     """
-    _check_words(plan)
-    _refuse_existing(run, plan.volume_group)
-    _check_pool_size(plan, [_check(run, path, plan.metadata) for path in plan.devices])
+    check(run, plan)
     if plan.wipe:
         for path in plan.devices:
             yield from _zero(path)
@@ -82,6 +80,13 @@ def create(run: Run, plan: Plan) -> Iterator[str]:
     yield f"volume group {plan.volume_group} on {', '.join(plan.devices)}"
     if plan.thin_pool is not None:
         yield _create_pool(run, plan, plan.thin_pool)
+
+
+def check(run: Run, plan: Plan) -> None:
+    """Look whether the plan can be carried out, and change nothing. Raises as `create` does."""
+    _check_words(plan)
+    _refuse_existing(run, plan.volume_group)
+    _check_pool_size(plan, [_check(run, path, plan.metadata) for path in plan.devices])
 
 
 def largest_pool(sizes: Sequence[int], metadata: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from drivers.errors import Invalid
 from drivers.exec import Host
-from drivers.lvm.prepare import DEFAULT_METADATA, Plan, create, largest_pool
+from drivers.lvm.prepare import DEFAULT_METADATA, Plan, check, create, largest_pool
 from drivers.model import MIB
 from tests.integration.lvm import bench
 
@@ -51,6 +51,15 @@ def test_without_a_size_the_pool_takes_the_room_there_is(plan: Plan) -> None:
     shown = bench.sh("lvm", "vgs", "--noheadings", "-o", "vg_free_count", bench.VG)
     assert int(shown) == 0
     assert bench.count_old(Path(plan.devices[0])) == 0
+
+
+def test_a_rehearsal_changes_nothing_and_refuses_the_same(plan: Plan) -> None:
+    before = [bench.count_old(Path(each)) for each in plan.devices]
+    check(Host(), plan)
+    with pytest.raises(Invalid):
+        check(Host(), replace(plan, pool_size=0))
+    assert [bench.count_old(Path(each)) for each in plan.devices] == before
+    assert bench.VG not in bench.sh("lvm", "vgs", "--noheadings", "-o", "vg_name")
 
 
 def test_nothing_is_changed_for_a_plan_that_cannot_be(plan: Plan) -> None:
