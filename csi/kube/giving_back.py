@@ -116,11 +116,14 @@ class GivingBack(ABC):
         """Take back what can be: once the claimant is going, finish instead. Raises `Refused`."""
         if not record.begun or record.has("Released"):
             return
+        stays = True
         with record.undoing(), suppress(Overtaken):
-            if self._staying(record) is None:
-                self.carry_out(record)
-            elif (holder := self._holder(record)) is not None:
+            stays = self._staying(record) is not None
+            if stays and (holder := self._holder(record)) is not None:
                 self._retaining.restore(self.holder, holder, record.uid)
+        if not stays:
+            with suppress(Overtaken):
+                self.carry_out(record)
 
     def _wanted(self, owner: Object) -> Object:
         """The claimant, which must be there. Raises `Refused`."""

@@ -25,6 +25,7 @@ MINUTE, HOUR = 60.0, 3600.0
 REHEARSED = 5 * MINUTE
 """As `HOUR`, while a person tries out what would be refused."""
 DOUBLINGS = 10
+"""After as many, each pause has reached its bound."""
 RECONCILE = "reconcile"
 """By this name kopf marks what is not done yet."""
 
@@ -61,7 +62,7 @@ def register(registry: kopf.OperatorRegistry, works: Sequence[Work], desk: Desk)
         # nothing to undo once it is done, and nobody to let go of it once the operator is uninstalled.
         undone: Any = where | {"when": partial(_is_unfinished, desk.driver)}
         kopf.on.delete(*at, id="undo", **undone)(_handler(work.undo, work.kind, desk))
-        kopf.on.event(*at, id="forget", **where)(_forgetting(work.kind, desk))
+        kopf.on.event(*at, id="count", **where)(_counting(work.kind, desk))
         kopf.on.event(*at, id="wake", **where)(_waking(work.kind, desk))
 
 
@@ -73,14 +74,14 @@ def _is_unfinished(driver: str, spec: Any, status: Any, **_rest: Any) -> bool:
     return _is_of(driver, spec) and not is_finished(status)
 
 
-def _forgetting(kind: Kind, desk: Desk) -> Callable[..., None]:
-    def forget(event: Any, body: Any, **_rest: Any) -> None:
+def _counting(kind: Kind, desk: Desk) -> Callable[..., None]:
+    def count(event: Any, body: Any, **_rest: Any) -> None:
         if event["type"] == "DELETED":
             desk.ledger.forget(kind.name, body["metadata"]["uid"])
         else:
             desk.ledger.saw(kind.name, body)
 
-    return forget
+    return count
 
 
 def _waking(kind: Kind, desk: Desk) -> Callable[..., None]:
@@ -113,8 +114,7 @@ def _handler(work: Callable[[Record], None], kind: Kind, desk: Desk) -> Callable
             except Refused as error:
                 this.result, this.why = error.reason, error.message
                 desk.ledger.ended(kind.name, error.reason, record)
-                soon = error.again < LATER
-                times = desk.ledger.again(kind.name, uid, error.reason, soon=soon)
+                times = desk.ledger.again(kind.name, uid, error)
                 dry = bool(record and record.owner["spec"].get("dryRun"))
                 delay = pause(error.again, times, REHEARSED if dry else HOUR)
                 raise kopf.TemporaryError(str(error), delay=delay) from error

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from csi.kube.client import Object
 from csi.kube.record import Record
+from csi.kube.refusals import Refused
 
 Observe = Callable[[str, str], None]
 """Told the kind and the result of each call: ``done``, or the reason of a refusal."""
@@ -55,20 +56,21 @@ class Ledger:
             with self._guard:
                 self._phases[kind, record.owner["metadata"]["uid"]] = record["phase"]
 
-    def again(self, kind: str, uid: str, reason: str, *, soon: bool) -> int:
+    def again(self, kind: str, uid: str, error: Refused) -> int:
         """A resource was refused; how often it was before, in a row and for the same reason.
 
-        What passes by itself, which is looked at ``soon``, does not end a row of what waits for a person.
+        What passes by itself does not end a row of what waits for a person.
         """
+        key = kind, uid, error.passes
         with self._guard:
-            before, times = self._tries.get((kind, uid, soon), (reason, 0))
-            times = times if before == reason else 0
-            self._tries[kind, uid, soon] = reason, times + 1
+            before, times = self._tries.get(key, (error.reason, 0))
+            times = times if before == error.reason else 0
+            self._tries[key] = error.reason, times + 1
             return times
 
     def _forget_tries(self, kind: str, uid: str) -> None:
-        for soon in (True, False):
-            self._tries.pop((kind, uid, soon), None)
+        for passes in (True, False):
+            self._tries.pop((kind, uid, passes), None)
 
     def forget(self, kind: str, uid: str) -> None:
         """A resource goes."""

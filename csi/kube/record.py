@@ -72,27 +72,24 @@ class Record:
 
         Raises `Refused` whatever it was that stood in the way.
         """
-        try:
-            with renamed():
-                yield
-        except Refused as error:
-            phase = PENDING if error.again == refusals.SOON else REFUSED
-            self._turn(name, phase, "False", error.reason, error.message)
-            raise
+        with self._attempt(name):
+            yield
         self._turn(name, phase, "True", name, "")
 
     @contextmanager
     def undoing(self) -> Iterator[None]:
-        """For the block, which takes back what was done: why it does not go on is told and written.
+        """As `step`, for a block that takes back what was done: the resource goes with its good end."""
+        with self._attempt("Undone"):
+            yield
 
-        Raises `Refused` whatever it was that stood in the way.
-        """
+    @contextmanager
+    def _attempt(self, name: str) -> Iterator[None]:
         try:
             with renamed():
                 yield
         except Refused as error:
-            if error.again > refusals.SOON:
-                self._turn("Undone", REFUSED, "False", error.reason, error.message)
+            phase = PENDING if error.passes else REFUSED
+            self._turn(name, phase, "False", error.reason, error.message)
             raise
 
     def write(self) -> None:

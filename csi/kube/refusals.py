@@ -33,6 +33,11 @@ class Refused(Exception):
         self.again = again
         super().__init__(f"{reason}: {self.message}")
 
+    @property
+    def passes(self) -> bool:
+        """Whether it goes on by itself, and waits for no person."""
+        return self.again < LATER
+
 
 class Overtaken(Refused):
     """Somebody else has seen to it, or is about to: nothing is left for this one to do, or to take back."""

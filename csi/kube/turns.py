@@ -31,6 +31,8 @@ def turn(kind: str, name: str) -> Iterator[Turn]:
     finally:
         seconds = time.monotonic() - began
         facts = {"kind": kind, "name": name, "result": made.result, "seconds": round(seconds, 6)}
+        if made.why:
+            facts["why"] = made.why
         words = "%s %s %s in %.3f s%s"
         why = made.why and f": {made.why}"
         log.info(words, kind, name, made.result, seconds, why, extra={"facts": facts})

@@ -151,6 +151,7 @@ def test_what_was_refused_is_looked_at_as_soon_as_somebody_asks(served: Bench) -
     served.until(VOLUME_IMPORT, "opened", "Refused InUse")
     # It is written after the status; taken off before, it would come back.
     served.eventually(lambda: waits(served, "opened"))
+    assert " ERROR " not in served.log(), "a refusal is no bug"
     lv.is_open = False
     served.plane.kubectl("annotate", "volumeimport", "opened", f"{MARK}-")
     began = time.monotonic()

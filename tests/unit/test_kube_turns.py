@@ -101,12 +101,19 @@ def test_what_is_refused_for_the_same_reason_is_looked_at_less_and_less() -> Non
     desk = Desk("d", opened, Ledger(lambda _kind, _result: None))
     soon, late = Refused("Waiting", "a moment", SOON), Refused("InUse", "it is open")
     assert delays(desk, Work(), *[soon] * 20)[-1] == 60.0
-    # What only waited until now has not been refused yet, and what waits in between ends no row.
+    # What only waited until now has not been refused yet.
     assert delays(desk, Work(), *[late] * 12) == [
         *(LATER * 2**times for times in range(10)),
         3600,
         3600,
     ]
+
+
+def test_what_passes_in_between_ends_no_row_of_refusals() -> None:
+    opened: Any = lambda _kind, _seen: Record()  # noqa: E731
+    desk = Desk("d", opened, Ledger(lambda _kind, _result: None))
+    soon, late = Refused("Busy", "a moment", SOON), Refused("InUse", "it is open")
+    assert delays(desk, Work(), late, soon, late, soon) == [LATER, SOON, 2 * LATER, 2 * SOON]
 
 
 def test_a_resource_that_is_gone_is_forgotten_whoever_let_go_of_it() -> None:
@@ -118,7 +125,7 @@ def test_a_resource_that_is_gone_is_forgotten_whoever_let_go_of_it() -> None:
     create.fn(body=Record.owner)
     assert ledger.phases() == {("VolumeImport", "Bound"): 1}
     handlers: Any = registry._watching._handlers
-    [event] = [each for each in handlers if each.id == "forget"]
+    [event] = [each for each in handlers if each.id == "count"]
     event.fn(event={"type": "MODIFIED"}, body=Record.owner)
     assert ledger.phases() == {("VolumeImport", "Bound"): 1}
     event.fn(event={"type": "DELETED"}, body=Record.owner)
