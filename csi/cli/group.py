@@ -23,6 +23,7 @@ COLUMNS: Columns = MappingProxyType(
         "VOLUMES": lambda each: str(len(each.volume_ids)),
     }
 )
+LOOK = "look up what is named"
 SNAPSHOT_COLUMNS: Columns = MappingProxyType(
     {
         "ID": lambda each: each.id,
@@ -45,14 +46,14 @@ def add(commands: Commands) -> None:
     cut.add_argument(
         "name", metavar="NAME", help="of the group snapshot; the same one again is no error"
     )
-    remote.add_dry_run(cut)
+    remote.add_dry_run(cut, LOOK)
     add_output(cut)
     cut.set_defaults(command=_snapshot)
     uncut = remote.add_action(
         actions, "delete-snapshot", "remove a group snapshot with all its members"
     )
     uncut.add_argument("snapshot", metavar="SNAPSHOT", help="its id")
-    remote.add_dry_run(uncut)
+    remote.add_dry_run(uncut, LOOK)
     uncut.set_defaults(command=_delete_snapshot)
 
 
@@ -73,19 +74,19 @@ def _add_changes(actions: Commands) -> None:
     create.add_argument(
         "volumes", nargs="+", metavar="VOLUME", help="their ids, or their PersistentVolumes' names"
     )
-    remote.add_dry_run(create)
+    remote.add_dry_run(create, LOOK)
     add_output(create)
     create.set_defaults(command=_create)
     update = remote.add_action(actions, "update", "take volumes into a group and out of it")
     _add_group(update)
     for option in ("--add", "--remove"):
         update.add_argument(option, action="append", default=[], metavar="VOLUME")
-    remote.add_dry_run(update)
+    remote.add_dry_run(update, LOOK)
     add_output(update)
     update.set_defaults(command=_update)
     delete = remote.add_action(actions, "delete", "forget a group; its volumes and snapshots stay")
     _add_group(delete)
-    remote.add_dry_run(delete)
+    remote.add_dry_run(delete, LOOK)
     delete.set_defaults(command=_delete)
 
 

@@ -59,11 +59,9 @@ def add_backend(parser: argparse.ArgumentParser, what: str = "of one backend onl
     parser.add_argument("--backend", default="", metavar="NAME", help=what)
 
 
-def add_dry_run(parser: argparse.ArgumentParser) -> None:
-    """``--dry-run``."""
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check everything and change nothing"
-    )
+def add_dry_run(parser: argparse.ArgumentParser, look: str = "check everything") -> None:
+    """``--dry-run``, which does no more than ``look``."""
+    parser.add_argument("--dry-run", action="store_true", help=f"{look} and change nothing")
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def test_the_next_driver_takes_back_what_a_dead_one_began(
 def test_the_program_may_die_between_its_last_look_and_the_word(
     home: Home, ids: dict[str, str]
 ) -> None:
-    told = live(lambda door: alone(home, partial(early, children), door, ids))
+    told = live(lambda door: alone(home, partial(early, cutting), door, ids))
     assert told.answer, "the cut was taken for good"
 
 
@@ -126,7 +126,7 @@ def test_the_driver_may_die_between_the_last_look_and_its_word(
 
 
 def early(doomed: Callable[[], Sequence[int]], node: Node) -> bool:
-    """A cut in which somebody dies who has the lock, or waits for who has it; whether it was refused."""
+    """A cut in which somebody dies while the program has the lock and waits; True if it was refused."""
 
     def cutter(group: str, plan: Plan, is_current: Callable[[], bool]) -> Taken:
         def last_look() -> bool:
@@ -145,10 +145,17 @@ def early(doomed: Callable[[], Sequence[int]], node: Node) -> bool:
     return True
 
 
-def children() -> Sequence[int]:
-    """The processes that any thread of this one has begun."""
+def cutting() -> Sequence[int]:
+    """The program that cuts, which a thread of this process has begun."""
     told = [each.read_text() for each in Path("/proc/self/task").glob("*/children")]
-    return [int(each) for text in told for each in text.split()]
+    begun = [int(each) for text in told for each in text.split()]
+    found = [
+        each
+        for each in begun
+        if cut.__file__.encode() in Path(f"/proc/{each}/cmdline").read_bytes()
+    ]
+    assert found, "nobody cuts"
+    return found
 
 
 def taken_back(node: Node) -> None:

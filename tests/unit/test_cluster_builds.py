@@ -87,7 +87,9 @@ def test_images_have_their_upstream_names() -> None:
 
 
 def test_a_program_comes_with_its_libraries(tmp_path: Path) -> None:
-    image = images.Image("registry.k8s.io/gnu:1", has_shell=True, linked=(images.DD, images.SHELL))
+    image = images.Image(
+        "registry.k8s.io/gnu:1", has_busybox=True, linked=(images.DD, images.SHELL)
+    )
     images.write(image, tmp_path / image.file)
     with tarfile.open(tmp_path / "gnu.tar") as archive:
         layer = archive.extractfile("layer.tar")

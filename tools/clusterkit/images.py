@@ -43,7 +43,7 @@ class Image:
     entry_point: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     programs: tuple[Path, ...] = ()  # of this machine, for the root folder of the image
-    has_shell: bool = False  # busybox, with a link for everything it can do
+    has_busybox: bool = False  # busybox, with a link for everything it can do
     linked: tuple[Path, ...] = ()  # of this machine, at their places, with the libraries they need
 
     @property
@@ -59,22 +59,22 @@ def wanted(layout: Layout) -> list[Image]:
     return [
         _of_program(layout, "pause", PAUSE),
         *(_of_program(layout, name, f"{STORAGE}/{name}:{versions[name]}") for name in SIDECARS),
-        Image(f"{TESTS}/busybox:1.37.0-1", arguments=("sh",), has_shell=True),
-        replace(agnhost, arguments=("pause",), has_shell=True),
+        Image(f"{TESTS}/busybox:1.37.0-1", arguments=("sh",), has_busybox=True),
+        replace(agnhost, arguments=("pause",), has_busybox=True),
         # Kubernetes' storage tests only start a shell in these two, and the first needs GNU's dd: and so
         # a shell that is not busybox's, which takes its own dd before any other.
         Image(
             f"{TESTS}/glibc-dns-testing:2.0.0",
             arguments=("sh",),
-            has_shell=True,
+            has_busybox=True,
             linked=(DD, SHELL),
         ),
-        Image(f"{TESTS}/nginx:1.15-4", arguments=("sh",), has_shell=True),
+        Image(f"{TESTS}/nginx:1.15-4", arguments=("sh",), has_busybox=True),
         Image(
             f"{STORAGE}/hello-populator:v1.0.1",
             entry_point=("/bin/sh", f"/{POPULATOR.name}"),
             programs=(POPULATOR, layout.binaries / "kubectl"),
-            has_shell=True,
+            has_busybox=True,
         ),
     ]
 
@@ -142,7 +142,7 @@ def _write_layer(image: Image, target: BinaryIO) -> None:
             _add(layer, name, text.encode())
         for program in image.programs:
             _add_file(layer, program, program.name)
-        if image.has_shell:
+        if image.has_busybox:
             _add_file(layer, BUSYBOX, "bin/busybox")
             for applet in sorted(set(_applets()) - {program.name for program in image.linked}):
                 layer.addfile(_entry(f"bin/{applet}", kind=tarfile.SYMTYPE, link="busybox"))
@@ -190,7 +190,7 @@ def _entry(
 
 
 def _is_fresh(target: Path, image: Image) -> bool:
-    shell = [BUSYBOX] if image.has_shell else []
+    shell = [BUSYBOX] if image.has_busybox else []
     sources = [Path(__file__), *image.programs, *image.linked, *shell]
     if not target.exists():
         return False

@@ -81,8 +81,9 @@ class Process:
         self.cut_fails = False
         """Whether something dies in the middle of every cut."""
         self.cut_leaves_suspended = False
-        self.cut_ends: BaseException = Unsettled("the cut was given up")
         """Whether all that has part in it dies in the middle of every cut."""
+        self.cut_ends: BaseException = Unsettled("the cut was given up")
+        """What the driver hears of it then."""
         self.plan: Plan | None = None
         """What was cut last."""
         self._dies_at = dies_at
