@@ -32,6 +32,8 @@ def boot(layout: Layout, node: Node, asked: Plan) -> None:
     folder = layout.node(node.name)
     if not (folder / "root.img").exists():
         _make(layout, node, asked)
+    # Anew each time: the kernel, and so its modules, may be another by now.
+    (folder / "settings").write_text(guestfiles.settings(layout, node, asked.members()))
     cores = sorted(os.sched_getaffinity(0))
     processes.start(
         command_line(folder, node, asked, core=cores[node.number % len(cores)]),
@@ -96,5 +98,4 @@ def _make(layout: Layout, node: Node, asked: Plan) -> None:
     guestfiles.write(folder, guestfiles.own_files(layout, node))
     shutil.copy(INIT, folder / "init")
     shutil.copy(AGENT, folder / "agent.py")
-    (folder / "settings").write_text(guestfiles.settings(layout, node, asked.members()))
     disks.make(layout, folder, asked.disks)
