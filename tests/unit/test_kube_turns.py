@@ -132,6 +132,19 @@ def test_a_resource_that_is_gone_is_forgotten_whoever_let_go_of_it() -> None:
     assert ledger.phases() == {}
 
 
+def test_what_sleeps_when_the_operator_begins_counts_by_what_it_says_of_itself() -> None:
+    opened: Any = lambda _kind, _seen: Record()  # noqa: E731
+    ledger, registry = Ledger(lambda _kind, _result: None), kopf.OperatorRegistry()
+    register(registry, [Work()], Desk("d", opened, ledger))
+    handlers: Any = registry._watching._handlers
+    [event] = [each for each in handlers if each.id == "count"]
+    event.fn(event={"type": None}, body=Record.owner | {"status": {"phase": "Refused"}})
+    assert ledger.phases() == {("VolumeImport", "Refused"): 1}
+    create: Any = registry._changing._handlers[0]
+    create.fn(body=Record.owner)
+    assert ledger.phases() == {("VolumeImport", "Bound"): 1}, "what a look has found is newer"
+
+
 def test_what_is_refused_in_a_rehearsal_is_looked_at_every_few_minutes() -> None:
     rehearsed: Any = Record()
     rehearsed.owner = Record.owner | {"spec": {"dryRun": True}}
