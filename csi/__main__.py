@@ -2,6 +2,11 @@
 
 import sys
 
-from csi.cli import main
+from csi.init import outlive
+
+outlive()
+
+# Only then, so that the first process stays small.
+from csi.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -27,7 +27,7 @@ ITSELF, DRIVER = os.getpid(), os.getppid()
 
 def guardians() -> list[int]:
     """The processes that this one has begun."""
-    return [int(each) for each in Path(f"/proc/self/task/{ITSELF}/children").read_text().split()]
+    return [int(each) for each in Path("/proc/thread-self/children").read_text().split()]
 
 
 def die() -> None:

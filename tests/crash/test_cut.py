@@ -21,6 +21,7 @@ from drivers.errors import Busy
 from drivers.lvm import cut, devicemapper
 from drivers.lvm.moment import LIMIT, Plan, Taken, cut_together
 from tests.crash import grouping
+from tests.crash.container import contained
 from tests.crash.content import look
 from tests.crash.disks import Disks, Kept, wait_for_orphans
 from tests.crash.life import live
@@ -105,6 +106,23 @@ def test_the_next_driver_takes_back_what_a_dead_one_began(
         if who == "driver":
             wait_for_orphans()
             assert suspended(home) == [], f"{who} {number}: the guardian did not let them go on"
+        live(lambda door: alone(home, taken_back, door, ids))
+
+
+def test_in_a_container_they_go_on_before_it_has_ended(
+    home: Home, ids: dict[str, str], pytestconfig: pytest.Config
+) -> None:
+    """The kernel kills all that is in it when its first process ends; so that one waits for the guardian."""
+
+    def doomed(number: int, node: Node) -> None:
+        node.driver._group.cutter = partial(cut_together, program=dying("driver", number))
+        grouping.cut(node)
+
+    for number in points(pytestconfig):
+        act = partial(doomed, number)
+        life = live(lambda door, it=act: contained(lambda: alone(home, it, door, ids)))
+        assert life.killed, number
+        assert suspended(home) == [], number
         live(lambda door: alone(home, taken_back, door, ids))
 
 

@@ -25,10 +25,15 @@ def pods(kubectl: Kubectl, component: str, node: str = "") -> list[str]:
     return [line.removeprefix("pod/") for line in said.split()]
 
 
-def slay(node: str, process: str) -> None:
-    """SIGKILL for a process of Hearth in its pod on a node; kubelet starts it again."""
+def slay(node: str, process: str, alone: bool = False) -> None:
+    """SIGKILL for a process of Hearth in its pod on a node; kubelet starts it again.
+
+    The container's first process is killed too, and with it everything in there, or it is left ``alone`` to
+    end by itself.
+    """
     # In brackets, so that the shell with this text in its arguments does not match.
-    cluster.on(node, f"pkill -KILL -f 'pytho[n]3 .*-m csi {process} '")
+    newest = "-n" if alone else ""
+    cluster.on(node, f"pkill -KILL {newest} -f 'pytho[n]3 .*-m csi {process} '")
 
 
 def numbered(name: str, number: int) -> str:
@@ -55,7 +60,7 @@ def test_many_volumes_are_made_while_node_processes_and_a_controller_are_killed(
         kubectl.apply(numbered("many", number))
     until(lambda: any(cluster.volumes(node) for node in nodes), "the first of the volumes is there")
     router = system(kubectl, "get", "pod", pods(kubectl, "controller")[0], "--output", NODE_NAME)
-    victims = [(node, "node") for node in nodes] + [(router, "controller")]
+    victims = [(node, "node", node == nodes[0]) for node in nodes] + [(router, "controller", True)]
     with ThreadPoolExecutor(len(victims)) as killers:
         list(killers.map(lambda victim: slay(*victim), victims))
     for name in names:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from csi import cli
+from csi.cli.arguments import USAGE
 from tests.fakes.certificates import Authority
 from tests.image.container import ROOT, Container
 
@@ -23,15 +24,19 @@ for package in (csi, drivers):
             importlib.import_module(each.name)
 """
 # Starts what its arguments say, waits until it is ready or alive, ends it; its exit status is ours.
+# What unshare starts is the first process of a container, and ended instead.
 SERVE = """
-import http.client, subprocess, sys, time
+import http.client, os, pathlib, signal, subprocess, sys, time
 process = subprocess.Popen(sys.argv[2:])
 while process.poll() is None:
     try:
         connection = http.client.HTTPConnection("127.0.0.1:8080")
         connection.request("GET", sys.argv[1])
         if connection.getresponse().status == 200:
-            process.terminate()
+            told = process.pid
+            if sys.argv[2] == "unshare":
+                told = int(pathlib.Path(f"/proc/{told}/task/{told}/children").read_text())
+            os.kill(told, signal.SIGTERM)
             break
     except OSError:
         pass
@@ -53,6 +58,7 @@ users: [{name: it, user: {}}]
 contexts: [{name: it, context: {cluster: it, user: it}}]
 current-context: it
 """
+FIRST = ("unshare", "--pid", "--fork", "--kill-child")
 SOCKET = "--endpoint=unix:///tmp/csi.sock"
 
 
@@ -157,3 +163,14 @@ def test_it_serves(container: Container, given: Path, process: str) -> None:
     its = PROCESSES[process]
     command = ("hearth", process, "--http=127.0.0.1:8080", *its.arguments)
     container.run("python3", "-c", SERVE, its.page, *command, user=its.user, given=given)
+
+
+def test_it_serves_as_the_first_process_of_a_container(container: Container, given: Path) -> None:
+    """The kernel hands that one no signal that it has not asked for."""
+    its = PROCESSES["all"]
+    command = (*FIRST, "hearth", "all", "--http=127.0.0.1:8080", *its.arguments)
+    container.run("python3", "-c", SERVE, its.page, *command, user=its.user, given=given)
+
+
+def test_its_exit_status_is_that_of_what_was_started(container: Container, given: Path) -> None:
+    assert container.attempt(["hearth", "no-such-command"], given=given).returncode == USAGE
