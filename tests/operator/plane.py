@@ -24,7 +24,8 @@ from tests.fakes.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "build/cluster/bin"
-DEFINITIONS = (ROOT / "deploy/helm/hearth-csi/crds", Path(__file__).parent / "crds")
+CHART = ROOT / "deploy/helm/hearth-csi"
+DEFINITIONS = (CHART / "crds", CHART / "charts/snapshot-crds/crds")
 ADMIN = "token-of-the-administrator"
 CONTROLLERS = (
     "persistentvolume-binder-controller",
@@ -102,8 +103,8 @@ class Right:
 
 
 @contextmanager
-def running() -> Iterator[Plane]:
-    """A control plane with the kinds of Hearth and of snapshots, and nothing else."""
+def running(definitions: Sequence[Path] = DEFINITIONS) -> Iterator[Plane]:
+    """A control plane with the kinds of Hearth and of snapshots, or with others, and nothing else."""
     with ExitStack() as closing:
         home = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="hearth-plane-")))
         ports = dict(zip(("etcd", "peer", "api"), _free_ports(3), strict=True))
@@ -115,9 +116,10 @@ def running() -> Iterator[Plane]:
         _wait(plane)
         flags = _controllers(plane)
         closing.enter_context(_process(home, "kube-controller-manager", flags))
-        for folder in DEFINITIONS:
+        for folder in definitions:
             plane.kubectl("apply", "--server-side", "--filename", str(folder))
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        if definitions:
+            plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         yield plane
 
 

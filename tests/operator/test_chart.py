@@ -15,7 +15,6 @@ ELSEWHERE = {
     "Certificate": "cert-manager",
     "ServiceMonitor": "the Prometheus operator",
     "PrometheusRule": "the Prometheus operator",
-    "VolumeGroupSnapshotClass": "the CRDs of group snapshots",
 }
 """Kinds that this control plane does not have, and whose they are."""
 CASES = sorted(path.name.removesuffix(".yaml") for path in DATA.glob("*.yaml"))

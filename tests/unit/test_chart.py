@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ CLUSTER_WIDE = {
     "VolumeSnapshotClass",
     "VolumeGroupSnapshotClass",
 }
+PART = {"app.kubernetes.io/part-of": "hearth-csi"}
 UPSTREAM = {"csi-provisioner", "csi-resizer", "csi-snapshotter", "snapshot-controller"}
 
 
@@ -50,6 +52,23 @@ def test_the_chart_renders_what_was_reviewed(name: str) -> None:
     if REWRITE in os.environ:
         file.write_text(case(name), encoding="utf-8")
     assert case(name) == file.read_text(encoding="utf-8"), f"{REWRITE}=1 rewrites {file.name}"
+
+
+@pytest.mark.parametrize(("values", "count"), [((), 0), (("--set=snapshotCRDs.enabled=true",), 6)])
+def test_the_definitions_of_snapshots_come_with_it_if_they_are_asked_for(
+    values: Sequence[str], count: int
+) -> None:
+    found = of_kind("CustomResourceDefinition", manifests(template("--include-crds", *values)))
+    assert len([each for each in found if "snapshot.storage" in each["spec"]["group"]]) == count
+
+
+def test_what_is_applied_before_an_upgrade_is_ours_alone() -> None:
+    """`helm show crds` shows those of snapshots too, which may be somebody else's; the notes say how."""
+    found = manifests(helm("show", "crds", str(CHART)).stdout)
+    told = [each for each in found if PART.items() <= each["metadata"].get("labels", {}).items()]
+    assert {each["spec"]["group"] for each in told} == {"hearth-csi.io"}
+    assert len(told) == len(list(CHART.glob("crds/*.yaml")))
+    assert len(found) > len(told)
 
 
 @pytest.mark.parametrize("name", CASES)

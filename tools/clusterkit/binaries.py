@@ -58,7 +58,7 @@ def _scratch(layout: Layout, program: Program) -> Path:
 
 
 def _copy_definitions(layout: Layout, module: Path, go: str) -> None:
-    """Keep the custom resources, so that a start needs no Go."""
+    """Keep the custom resources, so that a test needs no Go to compare ours with them."""
     source = _go(module, go, "list", "-m", "-f={{.Dir}}", SNAPSHOTS).strip()
     layout.definitions.mkdir(exist_ok=True)
     for file in Path(source, "config/crd").glob("*snapshot.storage.k8s.io_*.yaml"):

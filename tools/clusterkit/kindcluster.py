@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tools.clusterkit import errors, journal, kind, kubectl, lifecycle, locks, pins, plan
+from tools.clusterkit import errors, journal, kind, kubectl, lifecycle, locks, plan
 from tools.clusterkit.layout import Layout
 from tools.clusterkit.plan import Plan
 from tools.clusterkit.progress import say
 
-UPSTREAM = "https://raw.githubusercontent.com/kubernetes-csi/external-snapshotter"
-SNAPSHOT_KINDS = ("classes", "contents", "s")
 READY = ("wait", "--for=condition=Ready", f"--timeout={kind.PATIENCE}s")
 
 
@@ -68,17 +66,6 @@ def show_logs(layout: Layout, names: Sequence[str]) -> None:
     journal.show(layout, names)
 
 
-def definitions() -> list[str]:
-    """Where the custom resources of snapshots are, in the snapshot controller's version."""
-    version = pins.programs()["snapshot-controller"].version
-    folder = f"{UPSTREAM}/{version}/client/config/crd"
-    return [
-        f"{folder}/{group}.storage.k8s.io_volume{group}{each}.yaml"
-        for group in ("snapshot", "groupsnapshot")
-        for each in SNAPSHOT_KINDS
-    ]
-
-
 def _is_there(layout: Layout, asked: Plan) -> bool:
     """Whether this very cluster was made; what is there of another one is refused."""
     if not layout.plan.exists():
@@ -103,7 +90,7 @@ def _make(layout: Layout, asked: Plan) -> None:
 
 def _furnish(layout: Layout) -> None:
     """What every cluster has that takes snapshots; here the images are pulled."""
-    kubectl.apply(layout, *definitions())
+    kubectl.apply(layout, lifecycle.SNAPSHOTS)
     manifest = lifecycle.snapshot_controller()
     kubectl.run(layout, "apply", "--server-side", "--filename=-", text=manifest)
     kubectl.run(layout, "-n", "kube-system", *lifecycle.ROLLOUT)

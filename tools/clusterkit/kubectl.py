@@ -50,6 +50,6 @@ def run(layout: Layout, *arguments: str, text: str | None = None) -> str:
     return done.stdout
 
 
-def apply(layout: Layout, *files: Path | str) -> None:
-    """Apply manifests, files or addresses, as they are."""
+def apply(layout: Layout, *files: Path) -> None:
+    """Apply manifests, files or folders, as they are."""
     run(layout, "apply", "--server-side", *(f"--filename={file}" for file in files))

@@ -28,7 +28,7 @@ class Layout:
 
     @property
     def definitions(self) -> Path:
-        """The custom resources of snapshots, as the snapshotter's module has them."""
+        """The custom resources of snapshots in the snapshotter's module, to compare ours with."""
         return self.root / "crd"
 
     @property

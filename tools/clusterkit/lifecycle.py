@@ -23,11 +23,12 @@ from tools.clusterkit import (
     plan,
     processes,
 )
-from tools.clusterkit.layout import Layout
+from tools.clusterkit.layout import CHECKOUT, Layout
 from tools.clusterkit.plan import Plan
 from tools.clusterkit.progress import say
 from tools.labkit import packages
 
+SNAPSHOTS = CHECKOUT / "deploy/helm/hearth-csi/charts/snapshot-crds/crds"
 SNAPSHOT_CONTROLLER = Path(__file__).with_name("snapshot-controller.yaml")
 PACKAGES = ("DEBIAN_PACKAGES", "CLUSTER_PACKAGES")
 ROLLOUT = ("rollout", "status", "deployment/snapshot-controller", "--timeout=120s")
@@ -150,5 +151,5 @@ def _start(layout: Layout, asked: Plan) -> None:
 
 def _furnish(layout: Layout) -> None:
     """What every cluster has that takes snapshots."""
-    kubectl.apply(layout, layout.definitions)
+    kubectl.apply(layout, SNAPSHOTS)
     kubectl.run(layout, "apply", "--server-side", "--filename=-", text=snapshot_controller())

@@ -120,7 +120,7 @@ readinessProbe:
 {{- end -}}
 {{- if and (or .Values.snapshots.enabled .Values.snapshotController.enabled) (lookup "v1" "Namespace" "" "kube-system") -}}
 {{- if not (.Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1") -}}
-{{- fail "this cluster has no VolumeSnapshots: install the CRDs of https://github.com/kubernetes-csi/external-snapshotter first (folder client/config/crd), or set snapshots.enabled=false" -}}
+{{- fail "this cluster has no VolumeSnapshots: let the first installation make their CRDs with snapshotCRDs.enabled=true, or install those of https://github.com/kubernetes-csi/external-snapshotter before (folder client/config/crd), or set snapshots.enabled=false" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
