@@ -40,6 +40,8 @@ def watch(patience: float = PATIENCE) -> None:
     Its exit status is that of the new process, or as a shell tells of a signal 128 and its number.
     """
     heard = PASSED_ON | {signal.SIGCHLD}
+    # Whoever started this may have it ignored: then children go without a word.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, heard)
     child = os.fork()
     if child:

@@ -22,6 +22,7 @@ from csi import init
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 init.watch(float(sys.argv[1]))
 """
+IGNORE = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
 TERM = (
     "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(60)"
 )
@@ -34,8 +35,9 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def start() -> Start:
-    def started(then: str, patience: float = 30) -> subprocess.Popen[str]:
-        program = [sys.executable, "-c", BE_FIRST + then, str(patience)]
+    def started(then: str, patience: float = 30, ignored: bool = False) -> subprocess.Popen[str]:
+        before = IGNORE if ignored else ""
+        program = [sys.executable, "-c", before + BE_FIRST + then, str(patience)]
         return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
 
     return started
@@ -53,6 +55,11 @@ def start() -> Start:
 def test_it_ends_as_the_driver_did(start: Start, then: str, status: int) -> None:
     with start(then) as first:
         assert first.wait(30) == status
+
+
+def test_it_hears_of_an_end_where_that_was_ignored(start: Start) -> None:
+    with start("sys.exit(3)", ignored=True) as first:
+        assert first.wait(30) == 3
 
 
 @pytest.mark.parametrize("number", sorted(init.PASSED_ON))
