@@ -2,9 +2,9 @@
 
 The kernel kills everything in a container when its first process ends, whatever it died of. The driver has
 companions that must not die with it: the program that suspends volumes for a group snapshot and its
-guardian, and LVM in the middle of a change. So where the driver would be the first process, that one only
-passes signals on, takes away what has ended, and ends when nobody else is left. It is forked before
-anything is imported, and takes a few MiB, most of them shared.
+guardian, and LVM in the middle of a change, unless that takes long. So where the driver would be the first
+process, that one only passes signals on, takes away what has ended, and ends when nobody else is left. The
+driver is forked before anything is imported, so that it stays small.
 
 Inits that others wrote end with the program that they started.
 """
@@ -16,14 +16,8 @@ import signal
 import time
 from collections.abc import Set
 
-PASSED_ON = {
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-}
+PASSED_ON = {signal.SIGTERM, signal.SIGINT}
+"""What asks for an end. Of the others, which a driver has no use for, a first process never hears."""
 PATIENCE = 35.0
 """Seconds for those that are left: a guardian gives the kernel half a minute. What takes longer is killed."""
 
@@ -59,7 +53,7 @@ def _ended(child: int, heard: Set[signal.Signals]) -> int:
             for pid, status in _taken_away():
                 if pid == child:
                     return status
-        elif told.si_code <= 0:  # by a process; a terminal has told the child as well
+        elif told.si_code <= 0:  # by a process: Ctrl-C has told the child as well
             os.kill(child, told.si_signo)
 
 

@@ -176,6 +176,9 @@ class Host:
                 errors="replace",
                 env=environment,
                 pass_fds=tuple(pass_fds),
+                # Ignored as it is here: if this process dies, LVM finishes its change though nobody
+                # reads what it says.
+                restore_signals=False,
             )
         except FileNotFoundError:
             raise Unavailable(f"the program {args[0]} is not installed on this node") from None

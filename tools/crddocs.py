@@ -29,11 +29,11 @@ logical volume of any node to a namespace of his own. So grant them as you grant
 shows the same texts, and `kubectl get hearth` lists all objects. [Import a volume](../guides/import.md) and
 [release a volume](../guides/release.md) show their use.
 
-The kinds are in the chart's folder `crds`. Helm makes them at the first installation and neither changes
-nor deletes them afterwards: with them, every object would go. After an upgrade of the chart:
+The kinds are in the chart's folder `crds`. Helm makes them at an installation; no upgrade changes them, and
+no uninstallation deletes them: with them, every object would go. Before an upgrade of the chart:
 
 ```console
-kubectl apply --server-side --filename deploy/helm/hearth-csi/crds
+kubectl apply --server-side --force-conflicts --filename deploy/helm/hearth-csi/crds
 ```
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from csi.cli.output import (
     print_one,
 )
 from csi.cli.properties import add_properties, properties
+from drivers.errors import Precondition
 
 if TYPE_CHECKING:
     from csi.cli.arguments import Commands
@@ -64,21 +65,25 @@ def add(commands: Commands) -> None:
 def _add_list(actions: Commands) -> None:
     listing = remote.add_action(actions, "list", "the volumes that there are")
     remote.add_backend(listing)
-    listing.add_argument(
-        "--storage-class",
-        default="",
-        metavar="NAME",
-        help="with --output pv, the class of volumes that do not keep theirs",
-    )
-    add_output(listing, "pv")
+    _add_manifests(listing)
     listing.set_defaults(command=_list)
 
 
 def _add_show(actions: Commands) -> None:
     show = remote.add_action(actions, "show", "everything that is known of one volume")
     show.add_argument("volume", metavar="VOLUME", help="its id, or its PersistentVolume's name")
-    add_output(show)
+    _add_manifests(show)
     show.set_defaults(command=_show)
+
+
+def _add_manifests(parser: argparse.ArgumentParser) -> None:
+    add_output(parser, "pv")
+    parser.add_argument(
+        "--storage-class",
+        default="",
+        metavar="NAME",
+        help="with --output pv, the class of volumes that do not keep theirs",
+    )
 
 
 def _add_manage(actions: Commands) -> None:
@@ -98,23 +103,46 @@ def _add_revert(actions: Commands) -> None:
 def _list(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
         if options.output == "pv":
-            print_documents(list(_manifests(client, options)))
+            _print_manifests(client, options)
         else:
             print_list(options.output, client.volumes(options.backend), COLUMNS)
 
 
-def _manifests(client: ManageClient, options: argparse.Namespace) -> Iterator[Mapping[str, Any]]:
+def _print_manifests(client: ManageClient, options: argparse.Namespace) -> None:
+    """Of all volumes but those that are of one claim: which of them it is for, a person has to say."""
+    from csi.manage.manifests import rivals
+
+    found = [each for each in client.volumes(options.backend) if not each.partial]
+    unclear = rivals(found)
+    left = {each.id for same in unclear.values() for each in same}
+    print_documents(_manifests(client, options, [each for each in found if each.id not in left]))
+    if unclear:
+        said = "; ".join(
+            f"{', '.join(each.id for each in same)} are all of claim {claim}"
+            for claim, same in unclear.items()
+        )
+        raise Precondition(
+            f"left out, since a claim takes one volume: {said}:"
+            " write the right one with `hearth volume show ID --output pv`"
+        )
+
+
+def _manifests(
+    client: ManageClient, options: argparse.Namespace, volumes: Iterable[pb.Volume]
+) -> list[Mapping[str, Any]]:
     from csi.manage.manifests import Where, persistent_volume
 
     where = Where(client.driver_name(), client.backends().node, options.storage_class)
-    for volume in client.volumes(options.backend):
-        if not volume.partial:
-            yield persistent_volume(volume, where)
+    return [persistent_volume(each, where) for each in volumes]
 
 
 def _show(options: argparse.Namespace) -> None:
     with remote.node(options) as client:
-        print_one(options.output, remote.volume(client, options.volume))
+        found = remote.volume(client, options.volume)
+        if options.output == "pv":
+            print_documents(_manifests(client, options, [found]))
+        else:
+            print_one(options.output, found)
 
 
 def _manageable(options: argparse.Namespace) -> None:

@@ -198,7 +198,6 @@ def _manageable(kind: str, found: pb.Manageable) -> dict[str, Any]:
             "reason": found.reason,
             "message": found.message,
             "manager": found.manager,
-            "fsType": found.fs_type,
             "origin": found.origin.name,
         }
     ) | {"safe": found.safe}

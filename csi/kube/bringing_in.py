@@ -37,6 +37,8 @@ class BringingIn(ABC):
     """The kind of the cluster-wide object behind that one."""
     word: str
     """What people call the claimant, and where the spec names it."""
+    reference: str
+    """Where the cluster-wide object's spec names the claimant that has it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -103,11 +105,18 @@ class BringingIn(ABC):
             )
 
     def _bind(self, owner: Object, pair: Pair) -> None:
-        self._world.create(self.holder, pair.holder)
+        holder = self._world.create(self.holder, pair.holder)
         found = self._world.create(self.claimant, pair.claimant)
         self._refuse_other(owner, found)
         if not self._is_bound(found):
             name = pair.holder["metadata"]["name"]
+            has = (holder["spec"].get(self.reference) or {}).get("uid")
+            if has and has != found["metadata"]["uid"]:
+                raise Refused(
+                    "NotPossible",
+                    f"{self.holder.name} {name} still belongs to a {self.word} of that name that was"
+                    f" deleted, and takes no other: delete this {self.kind.name} and make it again",
+                )
             raise Refused("Waiting", f"{self._named(owner)} is not bound to {name} yet", SOON)
 
     def _unbound(self, owner: Object) -> bool:
@@ -123,7 +132,7 @@ class BringingIn(ABC):
             return False
         if not objects.is_made_for(owner, claimant):
             message = f"{self._named(owner)} asks for {name}, and is somebody else's: delete it"
-            raise Refused("Waiting", message, SOON)
+            raise Refused(f"{self.word.capitalize()}Exists", message)
         # Without its claimant it would be deleted, and what is behind it wiped, if its policy says so.
         if holder is not None:
             self._retaining.retain(self.holder, holder, owner["metadata"]["uid"])

@@ -21,6 +21,7 @@ class VolumeImports(BringingIn):
 
     kind, claimant, holder = VOLUME_IMPORT, CLAIM, VOLUME
     word = "claim"
+    reference = "claimRef"
 
     def _check(self, record: Record) -> None:
         owner, spec = record.owner, record.owner["spec"]

@@ -9,16 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from csi.kube.api import Api, Refusal
-from csi.kube.backends import Invalid, Leftover, Listing, Lost
+from csi.kube.backends import NOTHING, Invalid, Leftover, Listing, Lost
 from csi.kube.client import Object
 from csi.kube.kinds import CONTENT, VOLUME
 from csi.kube.objects import handle_of
 from csi.kube.storage import Storage, all_of
 from csi.spec import manage_pb2 as pb
 from drivers.backends import backend_id_of, is_id
+from drivers.errors import Unsupported
 
+Kept = TypeVar("Kept")
 Named = Mapping[str, pb.Reference]
 """What the storage calls an object with an id."""
 BELIEF = 240.0
@@ -61,12 +64,17 @@ class Comparison:
             return Known(volumes, None)
         return Known(volumes, dict(_snapshot_handles(contents, self._driver)))
 
-    def listed(self, storage: Storage, backend: pb.Backend, known: Known) -> Listing:
-        """What is in a backend. Raises `StorageError`."""
+    def listed(
+        self, storage: Storage, backend: pb.Backend, known: Known, before: Object = NOTHING
+    ) -> Listing:
+        """What is in a backend, whose status was ``before``. Raises `StorageError`.
+
+        What the status of an earlier life tells has been amiss for long enough.
+        """
         service, everything = storage.service, all_of(backend)
         volumes = list(service.volumes(backend.name))
-        others = list(service.manageable_volumes(everything))
-        other_snapshots = list(service.manageable_snapshots(everything))
+        others = _if_it_can(lambda: service.manageable_volumes(everything))
+        other_snapshots = _if_it_can(lambda: service.manageable_snapshots(everything))
         named = {each.id: each.reference for each in (*others, *other_snapshots) if each.id}
         # One that holds part of an image is left over only if nobody fills it, and told as that.
         leftovers = [_unfinished(each) for each in service.orphans(backend.name)] + [
@@ -74,7 +82,7 @@ class Comparison:
             for each in volumes
             if each.id not in known.volumes and not each.partial
         ]
-        snapshots = list(service.snapshots(backend.name))
+        snapshots = _if_it_can(lambda: service.snapshots(backend.name))
         if known.snapshots is not None:
             leftovers += [
                 _snapshot(each, named) for each in snapshots if each.id not in known.snapshots
@@ -85,9 +93,9 @@ class Comparison:
             for handle, each in known.volumes.items()
             if _is_in(handle, backend.id) and handle not in there and _is_wanted(each)
         ]
-        amiss = {f"{each.kind} {each.name} {each.uuid}": each for each in leftovers}
-        gone = {f"lost {each.handle}": each for each in lost}
-        old = self._old((storage.node, backend.name), [*amiss, *gone])
+        amiss = {_amiss(each.reason, each.name, each.uuid): each for each in leftovers}
+        gone = {_gone(each.handle): each for each in lost}
+        old = self._old((storage.node, backend.name), [*amiss, *gone], _believed(before))
         return Listing(
             volumes=others,
             snapshots=other_snapshots,
@@ -100,10 +108,38 @@ class Comparison:
             ],
         )
 
-    def _old(self, where: tuple[str, str], keys: Iterable[str]) -> set[str]:
-        now, before = self._clock(), self._since.get(where, {})
+    def _old(
+        self, where: tuple[str, str], keys: Iterable[str], believed: Iterable[str]
+    ) -> set[str]:
+        now = self._clock()
+        begun = dict.fromkeys(believed, now - self._belief)
+        before = self._since.get(where, begun)
         since = self._since[where] = {key: before.get(key, now) for key in keys}
         return {key for key, at in since.items() if now - at >= self._belief}
+
+
+def _amiss(reason: str, name: str, uuid: str) -> str:
+    return f"{reason} {name} {uuid}"
+
+
+def _gone(handle: str) -> str:
+    return f"lost {handle}"
+
+
+def _believed(status: Object) -> Iterator[str]:
+    """What a status tells of."""
+    for each in status.get("orphans") or ():
+        yield _amiss(each.get("reason", ""), each.get("name", ""), each.get("uuid", ""))
+    for each in status.get("lost") or ():
+        yield _gone(each.get("volumeHandle", ""))
+
+
+def _if_it_can(listed: Callable[[], Iterable[Kept]]) -> list[Kept]:
+    """What is listed; nothing of a driver that knows no such thing."""
+    try:
+        return list(listed())
+    except Unsupported:
+        return []
 
 
 def _snapshot_handles(contents: Iterable[Object], driver: str) -> Iterator[tuple[str, Object]]:
@@ -151,5 +187,6 @@ def _called(found: pb.Volume | pb.Snapshot, named: Named) -> tuple[str, str]:
 
 def _lost(handle: str, volume: Object) -> Lost:
     claim = volume["spec"].get("claimRef") or {}
-    whose = f"{claim['namespace']}/{claim['name']}" if claim else ""
+    # The API server takes a reference without a namespace.
+    whose = f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else ""
     return Lost(volume["metadata"]["name"], handle, whose)

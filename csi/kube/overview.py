@@ -119,9 +119,11 @@ class Overview:
         return not self._ended or self._closed.is_set()
 
     def orphans(self) -> Mapping[tuple[str, ...], int]:
-        """How many are left over, by backend, node and kind."""
+        """How many are left over, by backend, node and kind; nothing of what is not listed yet."""
         counted: Counter[tuple[str, ...]] = Counter()
         for (node, backend), shown in list((self._shown or {}).items()):
+            if shown.revision is None:
+                continue
             counted[backend, node, "lost"] += len(shown.listing.lost)
             for kind in ("unfinished", "volume", "snapshot"):
                 each = [one for one in shown.listing.leftovers if one.kind == kind]
@@ -170,6 +172,11 @@ class Overview:
             log.warning("backend %s of node %s cannot be told: %s", key[1], key[0], error)
             pause = error.again if isinstance(error, Refused) else self._pace.numbers
             self._waiting[key] = self._clock() + pause
+        except Silent:
+            raise
+        except Exception:  # one backend that nobody thought of must not hide all others
+            log.exception("backend %s of node %s cannot be told", key[1], key[0])
+            self._waiting[key] = self._clock() + self._pace.numbers
 
     def _found(self) -> dict[tuple[str, str], Shown]:
         """The objects that an earlier life has written."""
@@ -217,7 +224,8 @@ class Overview:
         found = self._world.api.get(BACKEND, shown.found["metadata"]["name"])
         shown.found = found or {**shown.found, "status": {}}
         try:
-            shown.listing = self._comparison.listed(storage, told, self._known)
+            status = shown.found.get("status") or {}
+            shown.listing = self._comparison.listed(storage, told, self._known, status)
         except (StorageError, Refused) as error:
             log.warning("backend %s of %s is not listed: %s", told.name, storage.node, error)
             # What was listed before stays told; a lock that somebody held is free again soon.

@@ -33,6 +33,7 @@ class SnapshotImports(BringingIn):
 
     kind, claimant, holder = SNAPSHOT_IMPORT, SNAPSHOT, CONTENT
     word = "snapshot"
+    reference = "volumeSnapshotRef"
 
     def _check(self, record: Record) -> None:
         owner = record.owner

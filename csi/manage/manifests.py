@@ -6,7 +6,7 @@ policy Retain: whoever restores a cluster deletes nothing by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,16 @@ def persistent_volume(volume: pb.Volume, where: Where) -> Mapping[str, Any]:
             "nodeAffinity": _affinity(where),
         },
     }
+
+
+def rivals(volumes: Iterable[pb.Volume]) -> Mapping[str, Sequence[pb.Volume]]:
+    """By claim, volumes of which several were that claim's, one after the other: only one can be again."""
+    claimed: dict[str, list[pb.Volume]] = {}
+    for each in volumes:
+        if each.properties.pvc_name:
+            claim = f"{each.properties.pvc_namespace}/{each.properties.pvc_name}"
+            claimed.setdefault(claim, []).append(each)
+    return {claim: same for claim, same in claimed.items() if len(same) > 1}
 
 
 def _access_modes(modes: Sequence[str]) -> list[str]:

@@ -108,3 +108,14 @@ def test_a_snapshot_that_was_brought_in_is_deleted_only_with_leave(bench: Bench)
     # What is still to be wiped may be told, but nobody can have it.
     left = cuts(bench).get_manageable_snapshots(Query()).entries
     assert not any(each.safe for each in left)
+
+
+@checks("revert_to_snapshot", "manage_existing_snapshot", "delete_volume")
+def test_a_volume_that_went_back_to_one_is_still_ours(bench: Bench) -> None:
+    where, before = released(bench)
+    snapshot = bench.done(cuts(bench).manage_existing_snapshot, cut_adoption(), where)
+    volume = bench.done(bench.reverts.revert_to_snapshot, before.volume_id, snapshot.id)
+    assert bench.read(volume.id) == pattern(1, snapshot.size)
+    assert (volume.content, volume.adopted) == (Content.FORMATTED, None)
+    bench.disconnect(volume.id)
+    assert bench.done(cuts(bench).unmanage_snapshot, snapshot.id, None) is not None

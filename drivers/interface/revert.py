@@ -19,4 +19,7 @@ class RevertDriver(ABC):
         `Invalid` if the snapshot is not one of this volume, and `InUse` while somebody has the volume
         open. While it is unfinished after a crash, growing the volume raises `Busy`, and connecting it
         raises `Busy` or finishes the revert first: nobody sees it half reverted.
+
+        The volume's content is what the snapshot's was. But one of ours stays ours: after a snapshot that
+        somebody else made, and that was brought in, it is FORMATTED.
         """

@@ -212,11 +212,16 @@ def _is_told(limit: float, ended: int, parent: int, go_on: Callable[[], object])
     return bool(os.read(ended, 1))
 
 
-def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime]:
+def cut(
+    kernel: Kernel, members: Members, limit: float, is_wanted: Callable[[], bool]
+) -> tuple[float, datetime]:
     """All snapshots, of one moment; for how many seconds writers were held, and the moment."""
     for _, snapshot in members.snapshots:
         kernel.message(members.pool, f"delete {snapshot}")
     members.sync_frozen()
+    # That may have taken long, and a container whose driver is dead waits only for as long as what follows.
+    if not is_wanted():
+        raise Failed("nobody waits for it any more")
     # No page of ours may have to be read from what is suspended. The guardian locks its own.
     LIBC.mlockall(MCL_CURRENT)
     guardian = Guardian(kernel, members, limit)
@@ -244,6 +249,13 @@ def cut(kernel: Kernel, members: Members, limit: float) -> tuple[float, datetime
     return took, moment
 
 
+def _is_wanted() -> bool:
+    """Whether whoever gave the word is still there."""
+    poll = select.poll()
+    poll.register(sys.stdin, 0)  # the end of it is always told
+    return not poll.poll(0)
+
+
 def main() -> int:
     """Get the plan, wait for the word, do it; returns the exit status."""
     # An interrupt is meant for the driver, which ends this by its input.
@@ -256,7 +268,7 @@ def main() -> int:
         _say("ready")
         if sys.stdin.readline() != "go\n":
             return NOT_DONE
-        took, moment = cut(kernel, members, plan["limit"])
+        took, moment = cut(kernel, members, plan["limit"], _is_wanted)
         os.close(lock)
         _say(f"cut {took:.6f} {moment.isoformat()}")
     except (OSError, Failed, Stuck) as error:

@@ -116,17 +116,8 @@ class GroupSnapshots:
                 source = Source(SourceKind.SNAPSHOT, f"{now.id}.{lv.object_id}")
                 self._volumes.abandon_copies(now, source)
             if cut_id not in records.unfinished_cuts(now):
-                self._doom(now, members)
+                self._unfinished.doom(now, members)
             self._unfinished.remove({cut_id})
-
-    def _doom(self, now: Group, members: Sequence[Lv]) -> None:
-        """Nobody sees them from now on.
-
-        Deleting is what helps when the metadata area is full: the mark takes the place of a longer tag.
-        """
-        every = [lv.name for lv in members]
-        times = {tag for lv in members for tag in lv.tags if tag.startswith(names.CUT_AT)}
-        self._group.run(commands.retag(now.name, *every, add={names.CREATING}, remove=times))
 
     def together(self, now: Group, volume_ids: Sequence[str]) -> Sequence[Lv]:
         """The LVs of volumes that can be cut together.

@@ -24,7 +24,7 @@ from drivers.lvm.group import VolumeGroup
 from drivers.lvm.layouts import Shape
 from drivers.lvm.options import Layout, Wipe
 from drivers.lvm.report import Group, Lv
-from drivers.model import Connection, Volume
+from drivers.model import Connection, Content, Volume
 
 # The snapshot's own tags are kept on the origin under this prefix while the merge eats the snapshot.
 NOTE = "hearth.note="
@@ -56,7 +56,7 @@ class Merge:
         spots = self._group.read().fixed(snapshot.ranges)
         area = [f"{names.AREA}{number}={spot}" for number, spot in enumerate(spots)]
         # What lies beyond a smaller snapshot stays as it was.
-        content = snapshot.fields["content"]
+        content = reverted(lv, snapshot)
         add, outdated = records.with_fields(lv, content=content, zeroed="")
         mark = f"{names.REVERTING}{snapshot.object_id}"
         self._group.retag(lv, add={mark, *kept, *area, *add}, remove=outdated)
@@ -214,3 +214,14 @@ def _area(lv: Lv) -> Sequence[str]:
 def _count(spot: str) -> int:
     first, _, last = spot.rpartition(":")[2].partition("-")
     return int(last) - int(first) + 1
+
+
+def reverted(lv: Lv, snapshot: Lv) -> str:
+    """What a volume holds once it is what ``snapshot`` shows.
+
+    A snapshot that somebody else made makes a volume of ours nobody else's: what is in it stays what it is,
+    and the volume may be deleted as before.
+    """
+    content: str = snapshot.fields["content"]
+    theirs = "original" in lv.fields
+    return Content.FORMATTED.value if content == Content.ADOPTED.value and not theirs else content

@@ -17,7 +17,7 @@ from drivers.lvm import commands, layouts, names, records
 from drivers.lvm.capacity import Capacity
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.layouts import Shape
-from drivers.lvm.merge import Merge
+from drivers.lvm.merge import Merge, reverted
 from drivers.lvm.options import Layout
 from drivers.lvm.removal import Removal
 from drivers.lvm.report import Group, Lv
@@ -150,5 +150,5 @@ class Revert:
 
     def _kept(self, lv: Lv, snapshot: Lv) -> Iterable[str]:
         """The volume's own tags; its content is what the snapshot held."""
-        add, remove = records.with_fields(lv, content=snapshot.fields["content"])
+        add, remove = records.with_fields(lv, content=reverted(lv, snapshot))
         return (lv.tags - remove - {f"{names.REPLACES}{lv.tag(names.REPLACES)}"}) | add

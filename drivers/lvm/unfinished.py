@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from drivers.errors import StorageError
 from drivers.lvm import commands, devicemapper, devices, names, records
 from drivers.lvm.group import VolumeGroup
 from drivers.lvm.later import Later
-from drivers.lvm.report import Group
+from drivers.lvm.report import Group, Lv
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +88,21 @@ class Unfinished:
                 raise refusal
         return not refused and not self._doubtful
 
+    def doom(self, now: Group, members: Sequence[Lv]) -> None:
+        """Nobody sees them from now on.
+
+        Deleting is what helps when the metadata area is full: the mark takes the place of a longer tag.
+        """
+        every = [lv.name for lv in members]
+        times = {tag for lv in members for tag in lv.tags if tag.startswith(names.CUT_AT)}
+        self._group.run(commands.retag(now.name, *every, add={names.CREATING}, remove=times))
+
     def _remove(self, now: Group, cut_id: str) -> None:
         left = [lv for lv in now.lvs.values() if lv.tag(names.CUT) == cut_id]
+        # LVM marks and removes one after the other: without a mark on each, the rest would be seen
+        # again once those that have one are gone.
+        if unmarked := [lv for lv in left if names.CREATING not in lv.tags]:
+            self.doom(now, unmarked)
         for lv in left:
             self._group.deactivate(lv)
         self._group.run(commands.remove(now.name, *(lv.name for lv in left)))

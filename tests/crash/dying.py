@@ -1,7 +1,8 @@
 """Runs the program that cuts, and lets somebody die, or the program linger, before one of its kernel calls.
 
 Run as ``python -I -S dying.py WHO NUMBER PROGRAM``: WHO of ``itself``, ``guardian``, ``driver``, ``both``,
-``all`` gets SIGKILL, or the program ``lingers``, before its device-mapper or freezing call NUMBER (from 0).
+``abandoned`` (all but the guardian), ``all`` gets SIGKILL, or the program ``lingers``, before its
+device-mapper or freezing call NUMBER (from 0).
 With ``twice`` it dies itself, and then the guardian before its second call, when it has let one device go on.
 """
 
@@ -26,8 +27,9 @@ ITSELF, DRIVER = os.getpid(), os.getppid()
 
 
 def guardians() -> list[int]:
-    """The processes that this one has begun."""
-    return [int(each) for each in Path("/proc/thread-self/children").read_text().split()]
+    """The processes that this one has begun, by the numbers of the outermost container."""
+    told = [each.read_text() for each in Path("/proc/self/task").glob("*/children")]
+    return [int(each) for text in told for each in text.split()]
 
 
 def die() -> None:
@@ -37,6 +39,7 @@ def die() -> None:
         "twice": [ITSELF],
         "guardian": guardians(),
         "driver": [DRIVER],
+        "abandoned": [DRIVER, ITSELF],
         "both": [*guardians(), ITSELF],
         "all": [DRIVER, *guardians(), ITSELF],
         "lingers": [],

@@ -92,7 +92,7 @@ def broken_off(who: str, number: int, node: Node) -> tuple[bool, float]:
     return refused, seconds
 
 
-@pytest.mark.parametrize("who", ["driver", "all"])
+@pytest.mark.parametrize("who", ["driver", "abandoned", "all"])
 def test_the_next_driver_takes_back_what_a_dead_one_began(
     home: Home, ids: dict[str, str], who: str, pytestconfig: pytest.Config
 ) -> None:
@@ -103,26 +103,27 @@ def test_the_next_driver_takes_back_what_a_dead_one_began(
     for number in points(pytestconfig):
         life = live(lambda door, at=number: alone(home, partial(doomed, at), door, ids))
         assert life.killed, f"{who} {number}"
-        if who == "driver":
+        if who != "all":
             wait_for_orphans()
             assert suspended(home) == [], f"{who} {number}: the guardian did not let them go on"
         live(lambda door: alone(home, taken_back, door, ids))
 
 
+@pytest.mark.parametrize("who", ["driver", "abandoned"])
 def test_in_a_container_they_go_on_before_it_has_ended(
-    home: Home, ids: dict[str, str], pytestconfig: pytest.Config
+    home: Home, ids: dict[str, str], who: str, pytestconfig: pytest.Config
 ) -> None:
     """The kernel kills all that is in it when its first process ends; so that one waits for the guardian."""
 
     def doomed(number: int, node: Node) -> None:
-        node.driver._group.cutter = partial(cut_together, program=dying("driver", number))
+        node.driver._group.cutter = partial(cut_together, program=dying(who, number))
         grouping.cut(node)
 
     for number in points(pytestconfig):
         act = partial(doomed, number)
         life = live(lambda door, it=act: contained(lambda: alone(home, it, door, ids)))
-        assert life.killed, number
-        assert suspended(home) == [], number
+        assert life.killed, f"{who} {number}"
+        assert suspended(home) == [], f"{who} {number}"
         live(lambda door: alone(home, taken_back, door, ids))
 
 

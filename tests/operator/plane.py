@@ -25,7 +25,8 @@ from tests.fakes.certificates import Authority
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "build/cluster/bin"
 CHART = ROOT / "deploy/helm/hearth-csi"
-DEFINITIONS = (CHART / "crds", CHART / "charts/snapshot-crds/crds")
+SNAPSHOTS = CHART / "charts/snapshot-crds/crds"
+DEFINITIONS = (CHART / "crds", SNAPSHOTS)
 ADMIN = "token-of-the-administrator"
 CONTROLLERS = (
     "persistentvolume-binder-controller",

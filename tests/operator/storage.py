@@ -258,7 +258,6 @@ class Manage:
                     safe=not (lv.is_open or lv.hindrance or lv.id),
                     reason="open" if lv.is_open else lv.hindrance or ("managed" if lv.id else ""),
                     message="said by the fake" if lv.is_open or lv.hindrance else "",
-                    fs_type=lv.fs,
                     origin=pb.Reference(name=lv.origin),
                 )
                 for lv in self.node.lvs.values()

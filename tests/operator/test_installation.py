@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
-from tests.operator.plane import Plane, running
+from tests.operator.plane import SNAPSHOTS, Plane, running
 from tests.unit.chart import CHART, helm
 
 pytestmark = pytest.mark.timeout(300)
@@ -58,6 +59,12 @@ def test_without_them_an_installation_says_what_to_do(bare: Plane) -> None:
     assert "snapshotCRDs.enabled=true" in said
 
 
+def test_a_rehearsal_cannot_know_them_before(bare: Plane) -> None:
+    status, said = install(bare, "--dry-run=server", *ASKED)
+    assert (status, versions(bare)) == (1, {})
+    assert "ensure CRDs are installed first" in said
+
+
 def test_they_are_made_once_and_stay(bare: Plane) -> None:
     assert versions(bare) == {}
     status, said = install(bare, *ASKED)
@@ -78,5 +85,19 @@ def test_they_are_made_once_and_stay(bare: Plane) -> None:
 
 
 def test_what_contradicts_itself_is_refused(bare: Plane) -> None:
-    bare.kubectl("apply", "--filename=-", given=OF_TWO, may_fail=True)
-    assert "of-two" not in bare.kubectl("get", "volumesnapshot", "--output=name")
+    with pytest.raises(AssertionError, match="and not both"):
+        bare.kubectl("apply", "--filename=-", given=OF_TWO)
+
+
+def test_those_that_somebody_else_made_are_not_changed() -> None:
+    with running(definitions=()) as plane:
+        for path in SNAPSHOTS.glob("*.yaml"):
+            theirs = yaml.safe_load(path.read_text())
+            theirs["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "theirs"
+            plane.kubectl("create", "--filename=-", given=yaml.safe_dump(theirs))
+        made = versions(plane)
+        status, said = install(plane, *ASKED)
+        assert (status, "conflict" in said) == (1, True), said
+        assert versions(plane) == made
+        status, said = install(plane)
+        assert status == 0, said

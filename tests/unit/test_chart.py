@@ -71,6 +71,20 @@ def test_what_is_applied_before_an_upgrade_is_ours_alone() -> None:
     assert len(found) > len(told)
 
 
+def test_no_custom_resource_goes_with_what_made_it() -> None:
+    """With it every object of its kind would go, also those of other drivers."""
+    found = manifests(helm("show", "crds", str(CHART)).stdout)
+    for each in found:
+        kept = each["metadata"]["annotations"]
+        assert kept["helm.sh/resource-policy"] == "keep"
+        assert kept["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
+
+
+def test_values_of_an_umbrella_chart_are_in_nobodys_way() -> None:
+    done = template("--set=snapshotCRDs.enabled=true", "--set=global.imageRegistry=example.org")
+    assert manifests(done)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_helm_finds_no_fault(name: str) -> None:
     file = DATA / f"{name}.values.yaml"

@@ -53,6 +53,8 @@ def test_after_an_upgrade_the_notes_name_what_helm_does_not_upgrade() -> None:
     text = (CHART / "templates/NOTES.txt").read_text()
     assert ".Release.IsUpgrade" in text
     assert "kubectl apply --server-side --force-conflicts" in text
+    # What `helm show crds` shows beside may be somebody else's.
+    assert "--selector app.kubernetes.io/part-of=hearth-csi" in text
 
 
 def test_a_label_of_pods_does_not_hide_one_of_all_objects() -> None:

@@ -125,6 +125,21 @@ def test_persistent_volumes_are_written_from_the_storage(
     }
 
 
+def test_volumes_of_one_claim_are_left_out_and_named(
+    hearth: Hearth, node: Management, managed: str
+) -> None:
+    told = {"csi.storage.k8s.io/pvc/name": "claim", "csi.storage.k8s.io/pvc/namespace": "ns"}
+    other = node.bench.create("later", parameters=told)
+    status, out, err = hearth("volume", "list", "--output", "pv", "--storage-class", "thick")
+    assert (status, list(yaml.safe_load_all(out))) == (1, [])
+    assert managed in err
+    assert other.volume_id in err
+    assert "of claim ns/claim" in err
+    status, out, _ = hearth("volume", "show", managed, "--output", "pv")
+    [written] = yaml.safe_load_all(out)
+    assert (status, written["spec"]["claimRef"]["name"]) == (0, "claim")
+
+
 def test_a_class_that_is_not_kept_must_be_named(hearth: Hearth, node: Management) -> None:
     volume = node.bench.create("v")
     status, out, err = hearth("volume", "list", "--output", "pv")

@@ -7,11 +7,11 @@ import os
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
+from tests.unit.chart import manifests, of_kind
 from tools.clusterkit import (
     certificates,
     control,
@@ -23,6 +23,7 @@ from tools.clusterkit import (
     network,
     nodes,
     options,
+    pins,
     plan,
     processes,
 )
@@ -191,11 +192,14 @@ def test_the_bridge_is_there_before_anything_is_plugged_in() -> None:
     assert made < commands.index("ip -n hearth-cluster link set uplink master br0 up")
 
 
-def test_the_snapshot_controller_is_the_version_that_is_built() -> None:
-    manifest = lifecycle.snapshot_controller()
-    parts: list[dict[str, Any]] = list(yaml.safe_load_all(manifest))
-    containers = parts[-1]["spec"]["template"]["spec"]["containers"]
-    assert containers[0]["image"] == "registry.k8s.io/sig-storage/snapshot-controller:v8.7.0"
+def test_the_snapshot_controller_is_the_charts_in_the_version_that_is_built() -> None:
+    found = manifests(lifecycle.snapshot_controller(Layout()))
+    [made] = of_kind("Deployment", found)
+    assert f"deployment/{made['metadata']['name']}" in lifecycle.ROLLOUT
+    [container] = made["spec"]["template"]["spec"]["containers"]
+    version = pins.programs()["snapshot-controller"].version
+    assert container["image"] == f"registry.k8s.io/sig-storage/snapshot-controller:{version}"
+    assert "--feature-gates=CSIVolumeGroupSnapshot=true" in container["args"]
 
 
 def test_a_process_is_known_by_number_and_beginning(tmp_path: Path) -> None:

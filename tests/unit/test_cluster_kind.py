@@ -147,7 +147,7 @@ esac
 """
 PROGRAMS = (
     *("truncate", "losetup", "vgcreate", "lvcreate", "lvchange", "vgremove", "rm"),
-    *("kind", "docker", "kubectl"),
+    *("kind", "docker", "kubectl", "helm"),
 )
 
 
@@ -177,7 +177,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-FURNISHED = ["kubectl wait", "kubectl apply", "kubectl apply", "kubectl -n"]
+FURNISHED = ["kubectl wait", "kubectl apply", "helm template", "kubectl apply", "kubectl -n"]
 
 
 def test_a_second_start_makes_nothing_anew_and_another_cluster_is_refused(machine: Machine) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +121,24 @@ def test_what_must_not_be_cut_off_outlives_the_deadline(tmp_path: Path) -> None:
     with within(0.0):
         Host()(["sh", "-c", f"sleep 0.1; echo done > {tmp_path / 'f'}"], wait=True)
     assert (tmp_path / "f").read_text() == "done\n"
+
+
+def test_what_it_says_to_nobody_does_not_end_it(tmp_path: Path) -> None:
+    """As when this process dies in the middle of a change of LVM's, which prints as it goes."""
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    change = f"echo > {begun}; sleep 0.5; echo one; echo two >&2; echo > {done}"
+    caller = f"from drivers.exec import Host; Host()(['sh', '-c', {change!r}], wait=True)"
+    with subprocess.Popen([sys.executable, "-c", caller]) as process:
+        wait_for(begun)
+        process.kill()
+    wait_for(done)
+
+
+def wait_for(file: Path) -> None:
+    end = time.monotonic() + 20
+    while not file.exists():
+        assert time.monotonic() < end, file.name
+        time.sleep(0.01)
 
 
 def test_a_deadline_that_is_over_is_busy(tmp_path: Path) -> None:

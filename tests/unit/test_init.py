@@ -6,6 +6,7 @@ A "subreaper" gets the children of the dead, as the first process of a container
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,14 +16,26 @@ from collections.abc import Callable
 import pytest
 
 from csi import init
+from drivers.lvm import cut, moment
 
 BE_FIRST = """
 import ctypes, os, signal, subprocess, sys, time
 from csi import init
+from drivers.lvm import cut, moment
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 init.watch(float(sys.argv[1]))
 """
 IGNORE = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+TERMINAL = "import os; os.open(os.ttyname(0), os.O_RDWR)\n"
+COUNT = """
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+print("up", flush=True)
+while not heard:
+    time.sleep(0.01)
+time.sleep(0.5)
+sys.exit(len(heard))
+"""
 TERM = (
     "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(60)"
 )
@@ -35,10 +48,17 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def start() -> Start:
-    def started(then: str, patience: float = 30, ignored: bool = False) -> subprocess.Popen[str]:
-        before = IGNORE if ignored else ""
-        program = [sys.executable, "-c", before + BE_FIRST + then, str(patience)]
-        return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+    def started(
+        then: str, patience: float = 30, ignored: bool = False, terminal: int | None = None
+    ) -> subprocess.Popen[str]:
+        before = (IGNORE if ignored else "") + (TERMINAL if terminal else "")
+        return subprocess.Popen(
+            [sys.executable, "-c", before + BE_FIRST + then, str(patience)],
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     return started
 
@@ -69,6 +89,24 @@ def test_it_passes_on_what_it_is_sent(start: Start, number: int) -> None:
         assert first.stdout.readline() == "up\n"
         first.send_signal(number)
         assert first.wait(30) == 7
+
+
+def test_an_interrupt_of_a_terminal_comes_once(start: Start) -> None:
+    """The terminal tells everybody in it."""
+    mine, its = pty.openpty()
+    try:
+        with start(COUNT, terminal=its) as first:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "up\n"
+            os.write(mine, b"\x03")
+            assert first.wait(30) == 1
+    finally:
+        os.close(mine)
+        os.close(its)
+
+
+def test_it_waits_for_longer_than_a_guardian_may_take() -> None:
+    assert init.PATIENCE > moment.LIMIT + cut.LONGEST_CALL
 
 
 def test_it_waits_for_those_that_the_driver_left(start: Start) -> None:

@@ -8,6 +8,7 @@ from csi.kube import backends
 from csi.kube.backends import Leftover, Listing
 from csi.kube.leftovers import Comparison, Known
 from csi.spec import manage_pb2 as pb
+from drivers.errors import Unsupported
 
 GIB = 1 << 30
 
@@ -128,6 +129,41 @@ def test_what_does_not_match_is_believed_after_a_while() -> None:
         ("snapshot", "NoVolumeSnapshotContent"),
     }
     assert [each.handle for each in later.lost] == ["B.gone"]
+
+
+def test_what_an_earlier_life_has_told_is_believed_at_once_and_only_then() -> None:
+    now = 0.0
+    known = Known({"B.gone": persistent("B.gone")}, {})
+    storage: Any = OneBackend("B.nobodys")
+    found = Comparison("d", belief=0).listed(storage, told(), known)
+    before = backends.status(told(), found)
+    comparison = Comparison("d", belief=100, clock=lambda: now)
+    assert comparison.listed(storage, told(), known, before) == found
+    storage.there = ("B.nobodys", "B.new")
+    assert comparison.listed(storage, told(), known, before) == found, "what is new waits"
+    all_well = Known({"B.gone": persistent("B.gone"), "B.nobodys": persistent("B.nobodys")}, {})
+    comparison.listed(storage, told(), all_well, before)
+    again = comparison.listed(storage, told(), known, before).leftovers
+    assert [each for each in again if each.kind == "volume"] == []
+
+
+def test_a_driver_that_brings_nothing_in_has_leftovers_all_the_same() -> None:
+    def unsupported(_request: Any) -> list[pb.Manageable]:
+        raise Unsupported("it cannot")
+
+    storage: Any = OneBackend("B.nobodys")
+    storage.manageable_volumes = storage.manageable_snapshots = unsupported
+    known = Known({"B.gone": persistent("B.gone")}, None)
+    found = Comparison("d", belief=0).listed(storage, told(), known)
+    assert {each.kind for each in found.leftovers} == {"unfinished", "volume"}
+    assert [each.handle for each in found.lost] == ["B.gone"]
+
+
+def test_a_claim_without_a_namespace_is_told_as_it_is() -> None:
+    volume = persistent("B.gone", claimRef={"name": "data"})  # type: ignore[arg-type]
+    storage: Any = OneBackend()
+    [lost] = Comparison("d", belief=0).listed(storage, told(), Known({"B.gone": volume}, None)).lost
+    assert lost.claim == "/data"
 
 
 def test_snapshots_that_cannot_be_read_are_found_with_their_contents() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from csi.kube.api import Absent
 from csi.kube.events import Events
 from csi.kube.kinds import BACKEND, Kind
@@ -56,6 +58,7 @@ class Link:
     revision: str = "1"
     unhealthy: str = ""
     busy: bool = False
+    strange: bool = False
     asked: int = 0
     lvs: list[str] = field(default_factory=list)
 
@@ -70,6 +73,8 @@ class Link:
 
     def forward(self, rpc: str, _request: bytes) -> bytes:
         self.asked += 1
+        if self.strange:
+            raise ZeroDivisionError
         if self.busy:
             raise Busy("somebody works on it")
         if not rpc.endswith("ListManageableVolumes"):
@@ -152,3 +157,28 @@ def test_a_backend_that_serves_nothing_is_not_asked_and_is_listed_once_it_does()
     assert scene.link.asked == asked
     scene.link.unhealthy = ""
     assert scene.look(60) == ["second"]
+
+
+def test_what_nobody_thought_of_in_one_backend_hides_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    scene.link.strange = True
+    scene.overview.look()
+    assert "ZeroDivisionError" in caplog.text
+    scene.link.strange = False
+    scene.now += 1
+    scene.overview.look()
+    assert "status" not in scene.objects.kept[NAME], "it waits for a while"
+    assert scene.look(60) == ["first"]
+    assert scene.overview.alive()
+
+
+def test_nothing_is_counted_before_it_was_listed() -> None:
+    scene = Scene()
+    scene.look(0)
+    assert scene.overview.orphans()
+    scene.link.busy = True
+    scene.begin()
+    scene.look(1)
+    assert scene.overview.orphans() == {}

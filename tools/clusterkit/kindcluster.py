@@ -91,7 +91,7 @@ def _make(layout: Layout, asked: Plan) -> None:
 def _furnish(layout: Layout) -> None:
     """What every cluster has that takes snapshots; here the images are pulled."""
     kubectl.apply(layout, lifecycle.SNAPSHOTS)
-    manifest = lifecycle.snapshot_controller()
+    manifest = lifecycle.snapshot_controller(layout)
     kubectl.run(layout, "apply", "--server-side", "--filename=-", text=manifest)
     kubectl.run(layout, "-n", "kube-system", *lifecycle.ROLLOUT)
 

@@ -31,9 +31,9 @@ def replace(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
         raise errors.ClusterFailed(f"{command[0]} is not installed") from e
 
 
-def run(layout: Layout, *arguments: str, text: str | None = None) -> str:
-    """Run kubectl and return its output."""
-    command = ["kubectl", *arguments]
+def run(layout: Layout, *arguments: str, text: str | None = None, program: str = "kubectl") -> str:
+    """Run kubectl, or helm, and return its output."""
+    command = [program, *arguments]
     try:
         done = subprocess.run(
             command,
@@ -44,9 +44,9 @@ def run(layout: Layout, *arguments: str, text: str | None = None) -> str:
             check=False,
         )
     except FileNotFoundError as e:
-        raise errors.ClusterFailed("kubectl is not installed") from e
+        raise errors.ClusterFailed(f"{program} is not installed") from e
     if done.returncode != 0:
-        raise errors.ClusterFailed(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        raise errors.ClusterFailed(f"{program} {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from string import Template
 
 from tools.clusterkit import (
     binaries,
@@ -28,10 +27,11 @@ from tools.clusterkit.plan import Plan
 from tools.clusterkit.progress import say
 from tools.labkit import packages
 
-SNAPSHOTS = CHECKOUT / "deploy/helm/hearth-csi/charts/snapshot-crds/crds"
+CHART = CHECKOUT / "deploy/helm/hearth-csi"
+SNAPSHOTS = CHART / "charts/snapshot-crds/crds"
 SNAPSHOT_CONTROLLER = Path(__file__).with_name("snapshot-controller.yaml")
 PACKAGES = ("DEBIAN_PACKAGES", "CLUSTER_PACKAGES")
-ROLLOUT = ("rollout", "status", "deployment/snapshot-controller", "--timeout=120s")
+ROLLOUT = ("rollout", "status", "deployment/snapshots-snapshot-controller", "--timeout=120s")
 
 
 def build(layout: Layout, names: tuple[str, ...] = ()) -> None:
@@ -116,10 +116,11 @@ def load_image(layout: Layout, archive: Path, names: tuple[str, ...]) -> None:
         list(workers.map(lambda node: nodes.load(layout, node, archive), chosen))
 
 
-def snapshot_controller() -> str:
-    """The manifest of the snapshot controller, in the version that is built."""
-    version = pins.programs()["snapshot-controller"].version
-    return Template(SNAPSHOT_CONTROLLER.read_text()).substitute(VERSION=version)
+def snapshot_controller(layout: Layout) -> str:
+    """The manifest of the chart's snapshot controller, for the cluster and not for a driver."""
+    part = ("--show-only=templates/snapshot-controller.yaml", f"--values={SNAPSHOT_CONTROLLER}")
+    named = ("template", "snapshots", str(CHART), "--namespace=kube-system")
+    return kubectl.run(layout, *named, *part, program="helm")
 
 
 def _settle_plan(layout: Layout, asked: Plan) -> None:
@@ -152,4 +153,4 @@ def _start(layout: Layout, asked: Plan) -> None:
 def _furnish(layout: Layout) -> None:
     """What every cluster has that takes snapshots."""
     kubectl.apply(layout, SNAPSHOTS)
-    kubectl.run(layout, "apply", "--server-side", "--filename=-", text=snapshot_controller())
+    kubectl.run(layout, "apply", "--server-side", "--filename=-", text=snapshot_controller(layout))

@@ -45,6 +45,8 @@ class Moment(Enum):
 
     BEFORE = "before"
     AFTER = "after"
+    WITHIN = "within"
+    """After the first of several volumes: LVM changes one after the other, in the order of the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ class Process:
     def __call__(self, argv: Sequence[Arg], **manner: Any) -> Result:
         args = [os.fspath(arg) for arg in argv]
         self.environment = manner.get("environment", NOTHING)
-        with self._event(Event(" ".join(args), manner.get("wait", False))):
+        with self._event(Event(" ".join(args), manner.get("wait", False))) as breaks_off:
+            if breaks_off:
+                args = self._first(args)
             if self.killed and self.killed in " ".join(args):
                 result, self.killed = self.lvm.kill(args), ""
             else:
@@ -118,6 +122,13 @@ class Process:
         if result.code not in manner.get("ok", (0,)):
             raise CommandFailed(args[0], result.code, result.stderr)
         return result
+
+    def _first(self, args: Sequence[str]) -> Sequence[str]:
+        """The same of the first volume alone."""
+        names = [lv.name for lv in self.lvm.state.lvs.values()]
+        subjects = [each for each in args if each.partition("/")[2] in names]
+        subjects.sort(key=lambda each: names.index(each.partition("/")[2]))
+        return [each for each in args if each not in subjects[1:]]
 
     def step(self, what: str) -> None:
         with self._event(Event(what)):
@@ -254,8 +265,8 @@ class Process:
         raise Died if current_thread() is main_thread() else Unavailable("the process is dead")
 
     @contextmanager
-    def _event(self, event: Event) -> Iterator[None]:
-        """Count it, and die where that was asked for."""
+    def _event(self, event: Event) -> Iterator[bool]:
+        """Count it, and die where that was asked for; for the block, whether it is to come half way."""
         with self._alive():
             number = len(self.changes)
             self.events.append(event)
@@ -265,8 +276,8 @@ class Process:
         self.meanwhile(event.what)
         ends = event.changes and number == self._dies_at
         self._end(ends and self._moment is Moment.BEFORE)
-        yield
-        self._end(ends and self._moment is Moment.AFTER)
+        yield ends and self._moment is Moment.WITHIN
+        self._end(ends)
 
     def _end(self, now: bool) -> None:
         if now:

@@ -162,7 +162,7 @@ def cut_two(fault: str = "") -> list[str]:
     kernel = Sequence(fault)
     both = cut.Members({**plan, "mounted": [], "raw": [], "frozen": []}, kernel)
     try:
-        cut.cut(kernel, both, 5)
+        cut.cut(kernel, both, 5, lambda: fault != "is left")
     except (OSError, cut.Failed) as error:
         kernel.asked.append(str(error))
     finally:
@@ -186,6 +186,10 @@ def test_nothing_is_snapshot_unless_every_volume_was_suspended(fault: str, said:
     asked = cut_two(fault)
     assert asked[2:-1] == ["suspend a", "resume b", "resume a"]
     assert said in asked[-1]
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    assert cut_two("is left") == ["delete 11", "delete 12", "nobody waits for it any more"]
 
 
 def test_a_cut_in_which_a_volume_went_on_is_none() -> None:

@@ -108,6 +108,31 @@ def test_a_death_in_a_deletion_shows_all_or_nothing(lvm: FakeLvm, moment: Moment
     raise AssertionError("it never came to its end")
 
 
+@pytest.mark.parametrize("first", Moment)
+@pytest.mark.parametrize("second", Moment)
+def test_two_deaths_in_a_deletion_show_all_or_nothing(
+    lvm: FakeLvm, first: Moment, second: Moment
+) -> None:
+    """The second one is of who removes what the first one left."""
+    with life(lvm, **OPTIONS) as one:
+        made = cut(one, filled(one))
+    for number in range(100):
+        left = lvm.copy()
+        done = survives(
+            left, lambda one: one.driver.delete_group_snapshot(made.id), number, first, **OPTIONS
+        )
+        for again in range(100):
+            now = left.copy()
+            ended = survives(now, lambda _one: None, again, second, **OPTIONS)
+            with life(now, **OPTIONS) as third:
+                assert list(third.driver.list_snapshots()) in ([], list(made.snapshots))
+            if ended:
+                break
+        if done:
+            return
+    raise AssertionError("it never came to its end")
+
+
 def test_a_cut_that_fails_leaves_nothing(lvm: FakeLvm) -> None:
     with life(lvm, **OPTIONS) as one:
         ids = filled(one)

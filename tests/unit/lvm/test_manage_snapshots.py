@@ -150,3 +150,24 @@ def test_leftovers_of_broken_calls_go_with_the_release_of_their_volume(alive: Li
     alive.lvm.state.seqno += 1
     alive.driver.unmanage(volume.id, None)
     assert alive.lvm.names() == ["data"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_volume_of_ours_that_went_back_to_one_can_be_deleted(alive: Life, kind: str) -> None:
+    made = alive.driver.create_volume(replace(wanted("made"), options={"layout": kind}))
+    cut_by_hand(alive.lvm, alive.lvm.object(made.id).name, "cut")
+    spec = replace(CUT, allow_delete=True)
+    snapshot = alive.driver.manage_existing_snapshot(spec, Reference("cut"))
+    volume = alive.driver.revert_to_snapshot(made.id, snapshot.id)
+    assert (volume.content, volume.adopted) == (Content.FORMATTED, None)
+    alive.driver.delete_snapshot(snapshot.id)
+    alive.driver.delete_volume(volume.id)
+    assert alive.driver.list_volumes() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_of_somebody_elses_stays_that(alive: Life, kind: str) -> None:
+    volume = scene(alive, kind)
+    snapshot = alive.driver.manage_existing_snapshot(CUT, Reference("cut"))
+    reverted = alive.driver.revert_to_snapshot(volume.id, snapshot.id)
+    assert (reverted.content, reverted.adopted) == (Content.ADOPTED, volume.adopted)

@@ -119,8 +119,8 @@ readinessProbe:
 {{- include "hearth.distinct" (list (printf "nodeGroups[%s].backends" .name) .backends) -}}
 {{- end -}}
 {{- if and (or .Values.snapshots.enabled .Values.snapshotController.enabled) (lookup "v1" "Namespace" "" "kube-system") -}}
-{{- if not (.Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1") -}}
-{{- fail "this cluster has no VolumeSnapshots: let the first installation make their CRDs with snapshotCRDs.enabled=true, or install those of https://github.com/kubernetes-csi/external-snapshotter before (folder client/config/crd), or set snapshots.enabled=false" -}}
+{{- if not (or (.Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1") (and .Release.IsInstall .Values.snapshotCRDs.enabled)) -}}
+{{- fail "this cluster has no VolumeSnapshots: install with snapshotCRDs.enabled=true, or make their CRDs before (kubectl apply --server-side --filename charts/snapshot-crds/crds of this chart, or those of https://github.com/kubernetes-csi/external-snapshotter, folder client/config/crd), or set snapshots.enabled=false" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
