@@ -85,6 +85,7 @@ def add_unmanage(actions: Commands, what: str, argument: str) -> argparse.Argume
         "--name", default="", help="the name it gets in the storage (default: the one it had)"
     )
     add_dry_run(unmanage)
+    add_output(unmanage)
     return unmanage
 
 
@@ -138,7 +139,9 @@ def print_left(
 ) -> None:
     """Where something is that was let go of, or would be."""
     where = f"{left.storage}/{left.reference.name}"
-    if options.dry_run:
+    if options.output != "table":
+        print_one(options.output, left)
+    elif options.dry_run:
         print(f"would leave {object_id} as {where}; nothing is changed")
     elif left.HasField("reference"):
         print(f"{where} is a plain volume of {left.storage} again")

@@ -97,6 +97,7 @@ def _add_revert(actions: Commands) -> None:
     revert.add_argument("volume", metavar="VOLUME", help="its id, or its PersistentVolume's name")
     revert.add_argument("snapshot", metavar="SNAPSHOT", help="the id of one of its snapshots")
     remote.add_dry_run(revert)
+    add_output(revert)
     revert.set_defaults(command=_revert)
 
 
@@ -178,8 +179,10 @@ def _revert(options: argparse.Namespace) -> None:
         request = pb.RevertVolumeRequest(
             volume_id=volume.id, snapshot_id=options.snapshot, dry_run=options.dry_run
         )
-        client.revert_volume(request)
-    if options.dry_run:
+        reverted = client.revert_volume(request)
+    if options.output != "table":
+        print_one(options.output, reverted)
+    elif options.dry_run:
         print(f"would revert {volume.id} to {options.snapshot}; nothing is changed")
     else:
         print(f"{volume.id} is as it was in {options.snapshot}")

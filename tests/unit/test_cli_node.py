@@ -176,6 +176,8 @@ def test_manage_and_unmanage(hearth: Hearth, node: Management) -> None:
         assert (status, says in out) == (0, True)
     _, out, _ = hearth("volume", "unmanage", volume_id, "--name", "back", "--dry-run")
     assert out == f"would leave {volume_id} as vg-memory0/back; nothing is changed\n"
+    _, out, _ = hearth("volume", "unmanage", volume_id, "--name=back", "--dry-run", "--output=json")
+    assert json.loads(out)["reference"]["name"] == "back"
     _, out, _ = hearth("volume", "unmanage", volume_id, "--name", "back")
     assert out == "vg-memory0/back is a plain volume of vg-memory0 again\n"
     _, out, _ = hearth("volume", "unmanage", volume_id, "--name", "back")
@@ -254,6 +256,7 @@ def test_a_revert(hearth: Hearth, node: Management) -> None:
     snapshot = node.bench.snapshot("s", volume)
     words = ("volume", "revert", volume.volume_id, snapshot.snapshot_id)
     assert "would revert" in hearth(*words, "--dry-run")[1]
+    assert json.loads(hearth(*words, "--output=json")[1])["id"] == volume.volume_id
     assert hearth(*words)[1] == f"{volume.volume_id} is as it was in {snapshot.snapshot_id}\n"
 
 
