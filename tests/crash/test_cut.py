@@ -92,16 +92,18 @@ def broken_off(who: str, number: int, node: Node) -> tuple[bool, float]:
     return refused, seconds
 
 
+def doomed(who: str, number: int, node: Node) -> None:
+    """A cut in which the driver dies."""
+    node.driver._group.cutter = partial(cut_together, program=dying(who, number))
+    grouping.cut(node)
+
+
 @pytest.mark.parametrize("who", ["driver", "abandoned", "all"])
 def test_the_next_driver_takes_back_what_a_dead_one_began(
     home: Home, ids: dict[str, str], who: str, pytestconfig: pytest.Config
 ) -> None:
-    def doomed(number: int, node: Node) -> None:
-        node.driver._group.cutter = partial(cut_together, program=dying(who, number))
-        grouping.cut(node)
-
     for number in points(pytestconfig):
-        life = live(lambda door, at=number: alone(home, partial(doomed, at), door, ids))
+        life = live(lambda door, at=number: alone(home, partial(doomed, who, at), door, ids))
         assert life.killed, f"{who} {number}"
         if who != "all":
             wait_for_orphans()
@@ -115,12 +117,8 @@ def test_in_a_container_they_go_on_before_it_has_ended(
 ) -> None:
     """The kernel kills all that is in it when its first process ends; so that one waits for the guardian."""
 
-    def doomed(number: int, node: Node) -> None:
-        node.driver._group.cutter = partial(cut_together, program=dying(who, number))
-        grouping.cut(node)
-
     for number in points(pytestconfig):
-        act = partial(doomed, number)
+        act = partial(doomed, who, number)
         life = live(lambda door, it=act: contained(lambda: alone(home, it, door, ids)))
         assert life.killed, f"{who} {number}"
         assert suspended(home) == [], f"{who} {number}"
