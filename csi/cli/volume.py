@@ -133,6 +133,9 @@ def _manifests(
 ) -> list[Mapping[str, Any]]:
     from csi.manage.manifests import Where, persistent_volume
 
+    volumes = list(volumes)
+    if partial := [each.id for each in volumes if each.partial]:
+        raise Precondition(f"{', '.join(partial)} holds a part of an image, which nobody can use")
     where = Where(client.driver_name(), client.backends().node, options.storage_class)
     return [persistent_volume(each, where) for each in volumes]
 

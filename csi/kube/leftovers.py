@@ -95,7 +95,11 @@ class Comparison:
         ]
         amiss = {_amiss(each.reason, each.name, each.uuid): each for each in leftovers}
         gone = {_gone(each.handle): each for each in lost}
-        old = self._old((storage.node, backend.name), [*amiss, *gone], _believed(before))
+        keys = [*amiss, *gone]
+        believed = list(_believed(before))
+        # A status names a few of many; which of them the others are, it does not tell.
+        is_cut = before.get("orphanCount", 0) > len(believed)
+        old = self._old((storage.node, backend.name), keys, keys if is_cut else believed)
         return Listing(
             volumes=others,
             snapshots=other_snapshots,

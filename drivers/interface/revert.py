@@ -21,5 +21,5 @@ class RevertDriver(ABC):
         raises `Busy` or finishes the revert first: nobody sees it half reverted.
 
         The volume's content is what the snapshot's was. But one of ours stays ours: after a snapshot that
-        somebody else made, and that was brought in, it is FORMATTED.
+        somebody else made, and that was brought in, it is INHERITED if it was, and FORMATTED otherwise.
         """

@@ -219,9 +219,11 @@ def _count(spot: str) -> int:
 def reverted(lv: Lv, snapshot: Lv) -> str:
     """What a volume holds once it is what ``snapshot`` shows.
 
-    A snapshot that somebody else made makes a volume of ours nobody else's: what is in it stays what it is,
-    and the volume may be deleted as before.
+    A snapshot that somebody else made does not make a volume of ours somebody else's: it may be deleted as
+    before. Nor does it say that anything is blank. A copy keeps its source's UUID in any case.
     """
     content: str = snapshot.fields["content"]
-    theirs = "original" in lv.fields
-    return Content.FORMATTED.value if content == Content.ADOPTED.value and not theirs else content
+    if content != Content.ADOPTED.value or "original" in lv.fields:
+        return content
+    is_copy = lv.fields.get("content") == Content.INHERITED.value
+    return Content.INHERITED.value if is_copy else Content.FORMATTED.value

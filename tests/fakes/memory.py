@@ -291,7 +291,11 @@ class MemoryDriver(PlainDriver, SnapshotDriver, CloneDriver, RevertDriver):
             if volume_id in self._connected:
                 raise InUse(f"volume {volume_id} is connected")
             held.bytes = snapshot.bytes.copy(held.record.size)
-            return self._volumes.keep(replace(held.record, content=snapshot.record.content))
+            content = snapshot.record.content
+            if content is Content.ADOPTED and held.record.adopted is None:
+                is_copy = held.record.content is Content.INHERITED
+                content = Content.INHERITED if is_copy else Content.FORMATTED
+            return self._volumes.keep(replace(held.record, content=content))
 
     def _copied(
         self, spec: VolumeSpec, held: Held[Volume] | Held[Snapshot], source: Source

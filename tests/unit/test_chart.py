@@ -71,6 +71,17 @@ def test_what_is_applied_before_an_upgrade_is_ours_alone() -> None:
     assert len(found) > len(told)
 
 
+def test_the_controller_of_all_drivers_knows_groups_though_this_driver_takes_no_snapshots() -> None:
+    text = template(
+        *("--set=snapshots.enabled=false", "--set=snapshots.groups.mode=always"),
+        "--set=snapshotController.enabled=true",
+    )
+    found = dict(pod_specs(manifests(text)))
+    [container] = found["Deployment/hearth-snapshot-controller"]["containers"]
+    assert "--feature-gates=CSIVolumeGroupSnapshot=true" in container["args"]
+    assert not list(of_kind("VolumeGroupSnapshotClass", manifests(text)))
+
+
 def test_no_custom_resource_goes_with_what_made_it() -> None:
     """With it every object of its kind would go, also those of other drivers."""
     found = manifests(helm("show", "crds", str(CHART)).stdout)

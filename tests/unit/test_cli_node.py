@@ -13,8 +13,9 @@ import yaml
 
 from csi import cli
 from csi.cli.progress import Progress
-from drivers.model import MIB
+from drivers.model import MIB, Content
 from tests.fakes.management import Management, management
+from tests.unit.test_manage_images import half
 
 Hearth = Callable[..., tuple[int, str, str]]
 IMAGE = b"image" * 1000
@@ -123,6 +124,14 @@ def test_persistent_volumes_are_written_from_the_storage(
         "csi": {"driver": "hearth-csi.io", "volumeHandle": managed, "fsType": "ext4"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}},
     }
+
+
+def test_part_of_an_image_gets_no_persistent_volume(hearth: Hearth, node: Management) -> None:
+    left = half(node, Content.FORMATTING)
+    assert hearth("volume", "list", "--output", "pv")[:2] == (0, "")
+    status, out, err = hearth("volume", "show", left.id, "--output", "pv")
+    assert (status, out) == (1, "")
+    assert "holds a part of an image" in err
 
 
 def test_volumes_of_one_claim_are_left_out_and_named(

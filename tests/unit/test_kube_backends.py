@@ -147,6 +147,16 @@ def test_what_an_earlier_life_has_told_is_believed_at_once_and_only_then() -> No
     assert [each for each in again if each.kind == "volume"] == []
 
 
+def test_what_was_too_much_to_be_told_is_believed_too() -> None:
+    known = Known({}, None)
+    storage: Any = OneBackend(*(f"B.{number}" for number in range(backends.SHOWN + 1)))
+    found = Comparison("d", belief=0).listed(storage, told(), known)
+    before = backends.status(told(), found)
+    assert len(before["orphans"]) < before["orphanCount"]
+    again = Comparison("d", belief=100, clock=lambda: 0.0).listed(storage, told(), known, before)
+    assert again.leftovers == found.leftovers
+
+
 def test_a_driver_that_brings_nothing_in_has_leftovers_all_the_same() -> None:
     def unsupported(_request: Any) -> list[pb.Manageable]:
         raise Unsupported("it cannot")

@@ -165,6 +165,16 @@ def test_a_volume_of_ours_that_went_back_to_one_can_be_deleted(alive: Life, kind
     assert alive.driver.list_volumes() == []
 
 
+def test_a_copy_that_went_back_to_one_is_still_a_copy(alive: Life) -> None:
+    source = alive.driver.create_volume(wanted("source"))
+    alive.driver.set_content(source.id, Content.FORMATTED)
+    copy = alive.driver.create_cloned_volume(wanted("copy"), source.id)
+    assert copy.content is Content.INHERITED
+    cut_by_hand(alive.lvm, alive.lvm.object(copy.id).name, "cut")
+    snapshot = alive.driver.manage_existing_snapshot(CUT, Reference("cut"))
+    assert alive.driver.revert_to_snapshot(copy.id, snapshot.id).content is Content.INHERITED
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_of_somebody_elses_stays_that(alive: Life, kind: str) -> None:
     volume = scene(alive, kind)

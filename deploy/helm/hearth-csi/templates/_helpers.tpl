@@ -120,7 +120,9 @@ readinessProbe:
 {{- end -}}
 {{- if and (or .Values.snapshots.enabled .Values.snapshotController.enabled) (lookup "v1" "Namespace" "" "kube-system") -}}
 {{- if not (or (.Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1") (and .Release.IsInstall .Values.snapshotCRDs.enabled)) -}}
-{{- fail "this cluster has no VolumeSnapshots: install with snapshotCRDs.enabled=true, or make their CRDs before (kubectl apply --server-side --filename charts/snapshot-crds/crds of this chart, or those of https://github.com/kubernetes-csi/external-snapshotter, folder client/config/crd), or set snapshots.enabled=false" -}}
+{{- $ways := "install with snapshotCRDs.enabled=true, or" -}}
+{{- if .Release.IsUpgrade -}}{{- $ways = "an upgrade makes no CRDs, so" -}}{{- end -}}
+{{- fail (printf "this cluster has no VolumeSnapshots: %s make their CRDs before (kubectl apply --server-side --filename charts/snapshot-crds/crds of this chart, or those of https://github.com/kubernetes-csi/external-snapshotter, folder client/config/crd), or set snapshots.enabled=false" $ways) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -145,11 +147,18 @@ readinessProbe:
 {{- end -}}
 {{- end -}}
 
-{{/* "true" if snapshots of groups are served, else nothing. */}}
-{{- define "hearth.groups" -}}
+{{/* "true" if the cluster has snapshots of groups, whoever makes them, else nothing. */}}
+{{- define "hearth.groupsThere" -}}
 {{- $served := .Capabilities.APIVersions.Has "groupsnapshot.storage.k8s.io/v1" -}}
 {{- $mode := .Values.snapshots.groups.mode -}}
-{{- if and .Values.snapshots.enabled (or (eq $mode "always") (and (eq $mode "auto") $served)) -}}
+{{- if or (eq $mode "always") (and (eq $mode "auto") $served) -}}
 true
+{{- end -}}
+{{- end -}}
+
+{{/* "true" if this driver makes them, else nothing. */}}
+{{- define "hearth.groups" -}}
+{{- if .Values.snapshots.enabled -}}
+{{- include "hearth.groupsThere" . -}}
 {{- end -}}
 {{- end -}}
