@@ -7,7 +7,7 @@ one. So what does not match is only believed when it has not matched for a while
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,33 +73,18 @@ class Comparison:
         """
         service, everything = storage.service, all_of(backend)
         volumes = list(service.volumes(backend.name))
+        snapshots = _if_it_can(lambda: service.snapshots(backend.name))
         others = _if_it_can(lambda: service.manageable_volumes(everything))
         other_snapshots = _if_it_can(lambda: service.manageable_snapshots(everything))
         named = {each.id: each.reference for each in (*others, *other_snapshots) if each.id}
-        # One that holds part of an image is left over only if nobody fills it, and told as that.
-        leftovers = [_unfinished(each) for each in service.orphans(backend.name)] + [
-            _volume(each, named)
-            for each in volumes
-            if each.id not in known.volumes and not each.partial
+        leftovers = [
+            *(_unfinished(each) for each in service.orphans(backend.name)),
+            *_nobodys(volumes, snapshots, known, named),
         ]
-        snapshots = _if_it_can(lambda: service.snapshots(backend.name))
-        if known.snapshots is not None:
-            leftovers += [
-                _snapshot(each, named) for each in snapshots if each.id not in known.snapshots
-            ]
-        there = {each.id for each in volumes}
-        lost = [
-            _lost(handle, each)
-            for handle, each in known.volumes.items()
-            if _is_in(handle, backend.id) and handle not in there and _is_wanted(each)
-        ]
+        lost = _gone_from(backend, volumes, known)
         amiss = {_amiss(each.reason, each.name, each.uuid): each for each in leftovers}
         gone = {_gone(each.handle): each for each in lost}
-        keys = [*amiss, *gone]
-        believed = list(_believed(before))
-        # A status names a few of many; which of them the others are, it does not tell.
-        is_cut = before.get("orphanCount", 0) > len(believed)
-        old = self._old((storage.node, backend.name), keys, keys if is_cut else believed)
+        old = self._old((storage.node, backend.name), [*amiss, *gone], before)
         return Listing(
             volumes=others,
             snapshots=other_snapshots,
@@ -112,14 +97,35 @@ class Comparison:
             ],
         )
 
-    def _old(
-        self, where: tuple[str, str], keys: Iterable[str], believed: Iterable[str]
-    ) -> set[str]:
+    def _old(self, where: tuple[str, str], keys: Sequence[str], status: Object) -> set[str]:
         now = self._clock()
-        begun = dict.fromkeys(believed, now - self._belief)
-        before = self._since.get(where, begun)
+        told = list(_believed(status))
+        # A status names some of many; which the others are it does not tell.
+        believed = keys if status.get("orphanCount", 0) > len(told) else told
+        before = self._since.get(where, dict.fromkeys(believed, now - self._belief))
         since = self._since[where] = {key: before.get(key, now) for key in keys}
         return {key for key, at in since.items() if now - at >= self._belief}
+
+
+def _nobodys(
+    volumes: Iterable[pb.Volume], snapshots: Iterable[pb.Snapshot], known: Known, named: Named
+) -> Iterator[Leftover]:
+    """What nothing in the cluster stands for."""
+    for volume in volumes:
+        # One that holds part of an image is left over only if nobody fills it, and told as that.
+        if volume.id not in known.volumes and not volume.partial:
+            yield _volume(volume, named)
+    for snapshot in snapshots:
+        if known.snapshots is not None and snapshot.id not in known.snapshots:
+            yield _snapshot(snapshot, named)
+
+
+def _gone_from(backend: pb.Backend, volumes: Iterable[pb.Volume], known: Known) -> Iterator[Lost]:
+    """What stands in the cluster for nothing."""
+    there = {each.id for each in volumes}
+    for handle, each in known.volumes.items():
+        if _is_in(handle, backend.id) and handle not in there and _is_wanted(each):
+            yield _lost(handle, each)
 
 
 def _amiss(reason: str, name: str, uuid: str) -> str:

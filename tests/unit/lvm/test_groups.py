@@ -26,8 +26,8 @@ from drivers.groups import GroupSnapshot, GroupSnapshotSpec
 from drivers.lvm import devicemapper, devices
 from drivers.lvm.moment import Unsettled
 from drivers.model import MIB, Snapshot, SnapshotId, VolumeId
-from tests.fakes.lvm import FakeLvm, Moment
-from tests.fakes.lvm.driver import Life, life, survives, wanted
+from tests.fakes.lvm import FakeLvm
+from tests.fakes.lvm.driver import Life, life, wanted
 from tests.fakes.lvm.state import Device
 
 OPTIONS: dict[str, Any] = {"thinPools": ["pool"], "overcommit": 8}
@@ -69,68 +69,6 @@ def test_members_show_their_volumes_and_vanish_together(lvm: FakeLvm) -> None:
         one.driver.delete_group_snapshot(made.id)
         assert one.driver.list_snapshots() == []
         assert len(lvm.names()) == 3
-
-
-@pytest.mark.parametrize("moment", Moment)
-def test_a_death_anywhere_leaves_all_or_nothing(lvm: FakeLvm, moment: Moment) -> None:
-    with life(lvm, **OPTIONS) as first:
-        ids = filled(first)
-    for number in range(100):
-        now = lvm.copy()
-        done = survives(now, lambda one: cut(one, ids), number, moment, **OPTIONS)
-        with life(now, **OPTIONS) as second:
-            assert len(second.driver.list_snapshots()) in (0, len(ids))
-            assert marked(now) == []
-            made = cut(second, ids)
-            assert held(now, made) == [{f"{OLD} a"}, {f"{OLD} b"}, {f"{OLD} c"}]
-            assert len(now.names()) == 2 * len(ids)
-        if done:
-            return
-    raise AssertionError("it never came to its end")
-
-
-@pytest.mark.parametrize("moment", Moment)
-def test_a_death_in_a_deletion_shows_all_or_nothing(lvm: FakeLvm, moment: Moment) -> None:
-    with life(lvm, **OPTIONS) as first:
-        made = cut(first, filled(first))
-    for number in range(100):
-        now = lvm.copy()
-        done = survives(
-            now, lambda one: one.driver.delete_group_snapshot(made.id), number, moment, **OPTIONS
-        )
-        with life(now, **OPTIONS) as second:
-            left = second.driver.list_snapshots()
-            assert list(left) in ([], list(made.snapshots))
-            second.driver.delete_group_snapshot(made.id)
-            assert len(now.names()) == 3
-        if done:
-            return
-    raise AssertionError("it never came to its end")
-
-
-@pytest.mark.parametrize("first", Moment)
-@pytest.mark.parametrize("second", Moment)
-def test_two_deaths_in_a_deletion_show_all_or_nothing(
-    lvm: FakeLvm, first: Moment, second: Moment
-) -> None:
-    """The second one is of who removes what the first one left."""
-    with life(lvm, **OPTIONS) as one:
-        made = cut(one, filled(one))
-    for number in range(100):
-        left = lvm.copy()
-        done = survives(
-            left, lambda one: one.driver.delete_group_snapshot(made.id), number, first, **OPTIONS
-        )
-        for again in range(100):
-            now = left.copy()
-            ended = survives(now, lambda _one: None, again, second, **OPTIONS)
-            with life(now, **OPTIONS) as third:
-                assert list(third.driver.list_snapshots()) in ([], list(made.snapshots))
-            if ended:
-                break
-        if done:
-            return
-    raise AssertionError("it never came to its end")
 
 
 def test_a_cut_that_fails_leaves_nothing(lvm: FakeLvm) -> None:
