@@ -104,9 +104,15 @@ class RightDriver(
             raise errors.Invalid(f"snapshot {snapshot_id} is not one of volume {volume_id}")
         if self._flag(volume_id).exists():
             raise errors.InUse(f"volume {volume_id} is connected: disconnect it first")
-        reverted = replace(volume, content=snapshot.content)
+        reverted = replace(volume, content=self._shown(volume, snapshot))
         self._copy(self._cut(snapshot_id), self._file(volume_id), reverted, volume.size)
         return reverted
+
+    def _shown(self, volume: Volume, snapshot: Snapshot) -> Content:
+        """What a volume holds when it is what a snapshot shows: somebody else's snapshot leaves it ours."""
+        if snapshot.content is not Content.ADOPTED or volume.adopted:
+            return snapshot.content
+        return volume.content if volume.content is Content.INHERITED else Content.FORMATTED
 
     def _closed(self, volume_id: VolumeId) -> Volume:
         volume = self.get_volume(volume_id)
