@@ -3,8 +3,8 @@
 The kernel kills everything in a container when its first process ends, whatever it died of. The driver has
 companions that must not die with it: the program that suspends volumes for a group snapshot and its
 guardian, and LVM in the middle of a change, unless that takes long. So where the driver would be the first
-process, that one only passes signals on, takes away what has ended, and ends when nobody else is left. The
-driver is forked before anything is imported, so that it stays small.
+process, that one only passes signals on, reaps what has ended, and ends when nobody else is left. It forks
+the driver before it has imported anything, and so stays small.
 
 Inits that others wrote end with the program that they started.
 """
@@ -59,7 +59,11 @@ def _ended(child: int, heard: Set[signal.Signals]) -> int:
 
 def _wait_for_others(patience: float) -> None:
     until = time.monotonic() + patience
-    while _are_left() and (left := until - time.monotonic()) > 0:
+    while _are_left():
+        if (left := until - time.monotonic()) <= 0:
+            said = "hearth: what the driver left is not finished, and is killed: the next one mends it\n"
+            os.write(2, said.encode())  # the driver's log is gone with it
+            return
         signal.sigtimedwait({signal.SIGCHLD}, left)
 
 

@@ -135,7 +135,10 @@ def _manifests(
 
     volumes = list(volumes)
     if partial := [each.id for each in volumes if each.partial]:
-        raise Precondition(f"{', '.join(partial)} holds a part of an image, which nobody can use")
+        raise Precondition(
+            f"{', '.join(partial)} holds a part of an image, which nobody can use: copy it in again,"
+            " which finishes or replaces it"
+        )
     where = Where(client.driver_name(), client.backends().node, options.storage_class)
     return [persistent_volume(each, where) for each in volumes]
 

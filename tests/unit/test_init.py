@@ -117,11 +117,12 @@ def test_it_waits_for_those_that_the_driver_left(start: Start) -> None:
         assert first.stdout.read() == "done\n"
 
 
-def test_it_does_not_wait_for_ever(start: Start) -> None:
+def test_it_does_not_wait_for_ever(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     with start(LEAVES.format("import sys; sys.stdout.close(); " + NEVER), patience=0.5) as first:
         assert first.wait(30) == 137
     assert time.monotonic() - began < 30
+    assert "is not finished, and is killed" in capfd.readouterr().err
 
 
 def test_a_child_that_ends_early_is_taken_away_and_does_not_end_it(start: Start) -> None:
